@@ -1,0 +1,1 @@
+"""What may be equal: transforms that act on typed fields."""

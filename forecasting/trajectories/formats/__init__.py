@@ -1,0 +1,5 @@
+"""Trajectory files in and out: one file per format."""
+
+from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
+
+__all__ = ["FORMATS", "Format", "ReadOptions"]

@@ -1,0 +1,123 @@
+"""The contract of a file format, and the table of formats."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from forecasting.errors import UsageError
+from forecasting.registry import Registry
+from forecasting.trajectories.trajectory import Frame, Trajectory
+from forecasting.trajectories.units import Unit, parse_unit
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user says about files, where the files do not say it themselves.
+
+    Attributes:
+        unit: text for `parse_unit`, for instance ``m`` or ``x=1.05m,y=0.68m``.
+        up: axis against gravity (``z``, ``-y``, ``none`` …).
+        rate: frames per second; where a file counts frames, this overrides the format's own rate.
+        key: name of the array inside an npz.
+        columns: our name -> the file's column name, for tables (scene, time, frame, node, type, x, y, z, field names).
+        wide: columns of a wide table in order, node by node: x0, y0, x1, y1, …
+        node_type: type given to nodes of formats that do not name one.
+    """
+
+    unit: str = ""
+    up: str = ""
+    rate: float | None = None
+    key: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    wide: tuple[str, ...] = ()
+    node_type: str = ""
+
+    def resolve_unit(self, path: Path, dim: int, declared: str = "") -> Unit:
+        """The user's unit, else the one the file or its format declares.
+
+        Raises:
+            UsageError: if nobody says it.
+        """
+        text = self.unit or declared
+        if not text:
+            raise UsageError(
+                f"{path}: this format does not say the unit of its coordinates; say it with --unit "
+                "(for instance --unit m, --unit px, or per axis --unit x=1.05m,y=0.68m)"
+            )
+        return parse_unit(text, dim)
+
+    def resolve_frame(self, path: Path, dim: int, declared: str = "") -> Frame:
+        """The frame with the user's up axis, else the declared one; planar data have none.
+
+        Raises:
+            UsageError: if the data are spatial and nobody says which way is up.
+        """
+        text = self.up or declared or ("none" if dim == 2 else "")
+        if not text:
+            raise UsageError(f"{path}: this format does not say which way is up; say it with --up (x, y, z, -z … or none)")
+        return Frame(up=text if text == "none" or text[0] in "+-" else f"+{text}")
+
+    def resolve_rate(self, path: Path, declared: float | None = None) -> float:
+        """[frames/s] the user's rate, else the declared one.
+
+        Raises:
+            UsageError: if nobody says it or it is not positive.
+        """
+        rate = self.rate if self.rate is not None else declared
+        if rate is None:
+            raise UsageError(f"{path}: this format does not say its frame rate; say it with --rate (frames per second)")
+        if not rate > 0:
+            raise UsageError(f"{path}: the frame rate must be positive, found {rate}")
+        return float(rate)
+
+
+class Format(ABC):
+    """A file format: recognises its files, reads them, and writes where it can.
+
+    A format lives in its own module of `forecasting.trajectories.formats` and registers an instance with
+    ``FORMATS.register(name)(TheFormat())``; packages it needs beyond the base install are imported inside its methods.
+
+    Attributes:
+        name: as in ``--format NAME``.
+        summary: one line for ``--help`` and docs.
+        suffixes: file endings it is usually found under (lower case), a hint only.
+        can_write: whether `write` works.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    can_write: ClassVar[bool] = False
+
+    @abstractmethod
+    def sniff(self, path: Path, head: bytes) -> float:
+        """How sure the format is, from 0 (not mine) to 1 (certain), that it can read `path`.
+
+        Args:
+            path: a file, or a folder for formats that keep several files.
+            head: first 64 KiB of the file (empty for a folder).
+        """
+
+    @abstractmethod
+    def read(self, path: Path, options: ReadOptions) -> Iterator[Trajectory]:
+        """Read the scenes of a file one after the other, in the unit and order of the file.
+
+        Nothing is repaired: impossible values are passed on for `validation` to name.
+
+        Raises:
+            DataError: if the file is not what it says it is; names the file and the line or frame.
+            UsageError: if the user must say something that the file does not.
+        """
+
+    def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
+        """Write scenes so that `read` gives them back: ids, times, masks, fields and units exactly.
+
+        Raises:
+            UsageError: if the format cannot be written.
+        """
+        raise UsageError(f"{path}: format '{self.name}' is read only; write parquet, csv or npz instead")
+
+
+FORMATS: Registry[Format] = Registry("format", "forecasting.trajectories.formats", "forecasting.formats")
