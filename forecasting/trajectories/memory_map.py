@@ -1,0 +1,216 @@
+"""The flat arrays that training reads, mapped from disk and keyed by the content of the shards."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from forecasting.errors import DataError
+from forecasting.files import atomic_folder, content_hash
+from forecasting.trajectories.shards import AXES, shard_paths
+
+CLOCK_TOLERANCE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryMap:
+    """Every observation of a data set as sorted rows.
+
+    A scene has a clock grid of its median step dt; row order is (scene, grid frame, node), and one integer key
+    ``(grid_offsets[scene] + frame) · node_stride + node`` finds a row by binary search.
+
+    Attributes:
+        key: (R,) sorted.
+        position: (R, D).
+        fields: name -> (R, C) per frame or (nodes, C) constant.
+        grid_offsets: (S + 1,) first grid frame of each scene.
+        grid_time: (G,) [s] time of each grid frame, NaN where there is no frame.
+        clock_error: (S,) largest distance of a frame from its grid point, in steps.
+        dt: (S,) [s].
+        node_offsets, edge_offsets: (S + 1,).
+        node_ids: all ids as text; node_type: (nodes,); edges: (edges, 2) node indices within the scene; edge_type.
+        scene_names, scene_info: per scene.
+        node_stride: greatest number of nodes in a scene.
+    """
+
+    key: NDArray[np.int64]
+    position: NDArray[np.float64]
+    fields: dict[str, NDArray[np.float64]]
+    grid_offsets: NDArray[np.int64]
+    grid_time: NDArray[np.float64]
+    clock_error: NDArray[np.float64]
+    dt: NDArray[np.float64]
+    node_offsets: NDArray[np.int64]
+    edge_offsets: NDArray[np.int64]
+    node_ids: list[str]
+    node_type: NDArray[np.int64]
+    edges: NDArray[np.int64]
+    edge_type: NDArray[np.int64]
+    scene_names: list[str]
+    scene_info: list[dict[str, Any]]
+    node_stride: int
+
+    def lookup(
+        self, key: NDArray[np.int64], steps: NDArray[np.int64], scene: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Find the same nodes `steps` grid frames away.
+
+        Args:
+            key: (M,) keys of observations.
+            steps: (K,) signed grid frames.
+            scene: (M,) their scenes; a step never crosses into another scene.
+
+        Returns:
+            (M, K) rows (0 where absent) and (M, K) whether they exist.
+        """
+        frame = key[:, None] // self.node_stride + steps
+        inside = (frame >= self.grid_offsets[scene][:, None]) & (frame < self.grid_offsets[scene + 1][:, None])
+        wanted = key[:, None] + steps * self.node_stride
+        row = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        found = inside & (self.key[row] == wanted)
+        return np.where(found, row, 0), found
+
+    def window_edges(
+        self, scene: NDArray[np.int64], offsets: NDArray[np.int64], node: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Known connections among the nodes present in each window, both directions.
+
+        Args:
+            scene: (W,) scene of each window; offsets: (W + 1,) of its nodes; node: (M,) index within the scene.
+
+        Returns:
+            (2, E) indices into the M nodes, (E,) edge types.
+        """
+        count = self.edge_offsets[scene + 1] - self.edge_offsets[scene]
+        if not count.any():
+            return np.zeros((2, 0), dtype=np.int64), np.zeros(0, dtype=np.int64)
+        window = np.repeat(np.arange(len(scene)), count)
+        start = np.cumsum(count) - count
+        edge = np.arange(count.sum()) - start[window] + self.edge_offsets[scene][window]
+        place = np.full((len(scene), self.node_stride), -1)
+        place[np.repeat(np.arange(len(scene)), np.diff(offsets)), node] = np.arange(offsets[-1])
+        ends = place[window[:, None], self.edges[edge]]
+        kept = (ends >= 0).all(axis=1)
+        ends, kind = ends[kept], np.asarray(self.edge_type[edge])[kept]
+        return np.concatenate([ends, ends[:, ::-1]]).T, np.concatenate([kind, kind])
+
+    def check_clock(self, scenes: NDArray[np.int64]) -> None:
+        """Refuse scenes whose frames lie too far from an even clock.
+
+        Raises:
+            DataError: names the worst scene and what to do.
+        """
+        if len(scenes) and self.clock_error[scenes].max() > CLOCK_TOLERANCE:
+            worst = scenes[np.argmax(self.clock_error[scenes])]
+            raise DataError(
+                f"scene '{self.scene_names[worst]}' has an uneven clock: a frame lies {self.clock_error[worst]:.2f} steps "
+                f"from the grid of {self.dt[worst]:.6g} s (at most {CLOCK_TOLERANCE} is accepted); "
+                "bring it to even steps with `forecast ingest --resample SECONDS`"
+            )
+
+
+def open_memory_map(folder: Path, content: str, fields: tuple[str, ...]) -> MemoryMap:
+    """Open the map of a data set, making it first where the one on disk is absent or of other content.
+
+    Raises:
+        DataError: if the shards are missing, damaged or not those of the manifest.
+    """
+    place = folder / f".map-{content[:16]}"
+    if not (place / "scenes.json").exists():
+        _build(folder, place, content, fields)
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
+    about = json.loads((place / "scenes.json").read_text(encoding="utf-8"))
+    small = ("grid_offsets", "clock_error", "dt", "node_offsets", "edge_offsets", "node_type", "edges", "edge_type")
+    return MemoryMap(
+        key=arrays["key"],
+        position=arrays["position"],
+        fields={name: arrays[f"field-{name}"] for name in fields},
+        grid_time=arrays["grid_time"],
+        **{name: np.array(arrays[name]) for name in small},
+        **about,
+    )
+
+
+def _build(folder: Path, place: Path, content: str, fields: tuple[str, ...]) -> None:
+    paths = shard_paths(folder)
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise DataError(f"{folder} lacks {', '.join(missing)}; ingest the files again")
+    if content_hash(paths) != content:
+        raise DataError(f"{folder}: the Parquet files are not those that the manifest describes; ingest the files again")
+    scenes, nodes, edges = (pq.read_table(folder / f"{name}.parquet") for name in ("scenes", "nodes", "edges"))
+    frames = pq.read_table(paths[:-3])
+    scene = frames["scene"].to_numpy().astype(np.int64)
+    time, node = frames["time"].to_numpy(), frames["node"].to_numpy().astype(np.int64)
+    clock = _Clock.of(scene, time, scenes["dt"].to_numpy())
+    node_count, edge_count = scenes["nodes"].to_numpy(), scenes["edges"].to_numpy()
+    stride = int(node_count.max())
+    axes = [axis for axis in AXES if axis in frames.column_names]
+    arrays = {
+        "key": (clock.offsets[scene] + clock.grid) * stride + node,
+        "position": np.stack([frames[axis].to_numpy() for axis in axes], axis=1),
+        "grid_offsets": clock.offsets,
+        "grid_time": clock.time,
+        "clock_error": clock.error,
+        "dt": clock.dt,
+        "node_offsets": np.concatenate([[0], np.cumsum(node_count)]),
+        "edge_offsets": np.concatenate([[0], np.cumsum(edge_count)]),
+        "node_type": nodes["type"].to_numpy().astype(np.int64),
+        "edges": np.stack([edges[end].to_numpy() for end in ("source", "target")], axis=1).astype(np.int64),
+        "edge_type": edges["type"].to_numpy().astype(np.int64),
+    }
+    for name in fields:
+        table = frames if f"{name}.0" in frames.column_names else nodes
+        parts = sum(column.rpartition(".")[0] == name for column in table.column_names)
+        arrays[f"field-{name}"] = np.stack([table[f"{name}.{part}"].to_numpy() for part in range(parts)], axis=1)
+    with atomic_folder(place) as temporary:
+        for name, values in arrays.items():
+            np.save(temporary / f"{name}.npy", np.ascontiguousarray(values))
+        about = {
+            "node_stride": stride,
+            "node_ids": nodes["id"].to_pylist(),
+            "scene_names": scenes["name"].to_pylist(),
+            "scene_info": [_info(row) for row in scenes.to_pylist()],
+        }
+        (temporary / "scenes.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class _Clock:
+    """Frames of every scene on an even grid of the scene's own step."""
+
+    grid: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    time: NDArray[np.float64]
+    error: NDArray[np.float64]
+    dt: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scene: NDArray[np.int64], time: NDArray[np.float64], dt: NDArray[np.float64]) -> "_Clock":
+        step = np.where(dt > 0, dt, 1.0)
+        first = np.searchsorted(scene, np.arange(len(dt) + 1))
+        since = (time - time[first[:-1]][scene]) / step[scene]
+        grid = np.rint(since).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(grid[first[1:] - 1] + 1)])
+        error = np.maximum.reduceat(np.abs(since - grid), first[:-1])
+        clock_time = np.full(offsets[-1], np.nan)
+        clock_time[offsets[scene] + grid] = time
+        same_place = (np.diff(grid) == 0) & (np.diff(scene) == 0) & (np.diff(time) != 0)
+        error[scene[1:][same_place]] = 1.0
+        return cls(grid, offsets, clock_time, error, step)
+
+
+def _info(row: dict[str, Any]) -> dict[str, Any]:
+    per_axis = [float(value) for value in row["per_axis"].split(",") if value]
+    return {
+        "partition": row["partition"],
+        "path": row["path"],
+        "format": row["format"],
+        "options": json.loads(row["options"]),
+        "per_axis": per_axis,
+        "integer_ids": row["integer_ids"],
+    }

@@ -1,0 +1,49 @@
+"""The one length and the one time by which a forecaster's inputs are divided."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.errors import UsageError
+from forecasting.trajectories.windows import WindowBatch
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """One scalar for lengths and one for times, so that no direction is preferred.
+
+    Attributes:
+        length: [unit of the data] positions are centred and divided by it.
+        time: [s] the last lead time; velocities are given as length per this time.
+    """
+
+    length: float
+    time: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.length) and np.isfinite(self.time) and self.length > 0 and self.time > 0):
+            raise UsageError(f"normalization needs positive length and time, found {self.length} and {self.time}")
+
+    @classmethod
+    def fit(cls, windows: WindowBatch, length: float | None = None) -> "Normalization":
+        """Measure training windows (their histories only).
+
+        The length is the root mean square coordinate of the anchor positions about each window's centre; for single nodes,
+        or nodes in one place, that of the way a node goes at its latest velocity until the last lead time. `length` overrides it.
+        """
+        time = float(windows.lead.max())
+        if length is None:
+            centred = windows.position[:, -1] - window_centres(windows)[windows.window_of_node]
+            path = windows.velocity[:, -1][windows.velocity_valid[:, -1]] * time
+            length = next((rms for rms in (_rms(centred), _rms(path)) if rms > 0), 1.0)
+        return cls(length, time)
+
+
+def window_centres(windows: WindowBatch) -> np.ndarray:
+    """(W, D) [unit, float64] mean of the nodes observed at the anchor."""
+    sums = np.add.reduceat(windows.position[:, -1], windows.offsets[:-1], axis=0)
+    return sums / np.diff(windows.offsets)[:, None]
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
