@@ -1,0 +1,1 @@
+"""What good means: losses to train on and metrics to report."""

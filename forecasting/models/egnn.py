@@ -1,0 +1,115 @@
+"""E(n)-equivariant graph network with velocity (Satorras, Hoogeboom, Welling, ICML 2021, equations 3–7)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from forecasting.errors import UsageError, did_you_mean
+from forecasting.graphs.batch import GraphBatch
+from forecasting.graphs.features import GraphSchema
+from forecasting.models.aggregate import degree, edge_sum
+from forecasting.models.base import MODELS, Forecaster
+from forecasting.models.baselines import constant_velocity
+from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
+from forecasting.models.mlp import perceptron
+
+STARTS = ("static", "constant_velocity")
+
+
+class EGNNLayer(nn.Module):
+    """One round of messages.
+
+    With h_i node features, x_i position, v_ic vectors (velocities first), a_ij edge invariants::
+
+        m_ij  = φ_e(h_i, h_j, |x_i − x_j|², a_ij)
+        Δ_io  = Σ_c φ_v(h_i)_oc v_ic + 1/deg(i) Σ_j (x_i − x_j) φ_x(m_ij)_o
+        h_i  += φ_h(h_i, Σ_j m_ij)
+
+    With one vector and one output, x_i + Δ_i is the published update with v the initial velocity. The published program also
+    clamps each term of the coordinate sum to ±100 per coordinate, which breaks rotations and is not part of the equations.
+
+    Args:
+        hidden: width of h and m; edges: width of a; vectors: channels of v; outputs: o, displacements per node.
+    """
+
+    def __init__(self, hidden: int, edges: int, vectors: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.edge_first = nn.Linear(2 * hidden + 1 + edges, hidden)
+        self.edge_rest = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.node_net = perceptron([2 * hidden, hidden, hidden])
+        last = nn.Linear(hidden, outputs, bias=False)
+        nn.init.xavier_uniform_(last.weight, gain=0.001)
+        self.coordinate_net = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), last)
+        self.velocity_net = perceptron([hidden, hidden, outputs * vectors])
+
+    def forward(
+        self, h: Tensor, x: Tensor, vectors: Tensor, edge_index: Tensor, edges: Tensor, inverse_degree: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update h (N, F) and return it with the displacements (N, outputs, 3)."""
+        source, target = edge_index
+        difference = x[target] - x[source]
+        messages = self.edge_rest(self._first(h, difference.square().sum(-1, keepdim=True), edges, source, target))
+        weights = self.coordinate_net(messages)
+        pull = edge_sum(weights[..., None] * difference[:, None], target, len(h)) * inverse_degree[:, None, None]
+        push = torch.einsum("noc,ncd->nod", self.velocity_net(h).unflatten(-1, (-1, vectors.shape[1])), vectors)
+        update = self.node_net(torch.cat([h, edge_sum(messages, target, len(h))], dim=-1))
+        return h + update, push + pull
+
+    def _first(self, h: Tensor, squared: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """The first layer of φ_e; its product with h is taken per node, not per edge."""
+        at_target, at_source, rest = self.edge_first.weight.split([self.hidden, self.hidden, 1 + edges.shape[1]], dim=1)
+        nodes = h @ torch.cat([at_target, at_source]).T
+        own = torch.addmm(self.edge_first.bias, torch.cat([squared, edges], dim=-1), rest.T)
+        return nodes[:, : self.hidden][target] + nodes[:, self.hidden :][source] + own
+
+
+@MODELS.register("egnn")
+class EGNN(Forecaster):
+    """EGNN with velocity, for any history and horizon; O(3)-equivariant, translations by centring.
+
+    Every layer but the last moves the positions; the last returns one displacement per horizon step, so that one step, one
+    frame of history and ``start="static"`` give the published model.
+
+    Args:
+        schema: of the graphs.
+        hidden: width F; layers: number of layers.
+        start: forecast that the network corrects, ``static`` (as published) or ``constant_velocity``.
+        scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
+    """
+
+    def __init__(
+        self,
+        schema: GraphSchema,
+        hidden: int = 64,
+        layers: int = 4,
+        start: str = "constant_velocity",
+        scalars: Sequence[str] | None = None,
+        products: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(schema)
+        if start not in STARTS:
+            raise UsageError(f"egnn: unknown start '{start}'; {did_you_mean(start, STARTS)}")
+        if layers < 1 or hidden < 1:
+            raise UsageError("egnn: layers and hidden must be at least 1")
+        self.start = start
+        self.node_inputs = NodeInvariants(schema, scalars)
+        self.edge_inputs = EdgeInvariants(schema, products)
+        self.embedding = nn.Linear(self.node_inputs.width, hidden)
+        vectors = vector_channels(schema)
+        outputs = [1] * (layers - 1) + [schema.horizon]
+        self.layers = nn.ModuleList(EGNNLayer(hidden, self.edge_inputs.width, vectors, count) for count in outputs)
+
+    def displacement(self, batch: GraphBatch) -> Tensor:
+        """See `Forecaster.displacement`."""
+        h = self.embedding(self.node_inputs(batch))
+        edges, vectors = self.edge_inputs(batch), node_vectors(self.schema, batch)
+        anchor = x = batch.position[:, -1]
+        inverse_degree = 1 / degree(batch.edge_index[1], len(h), h.dtype)
+        for layer in self.layers:
+            h, moved = layer(h, x, vectors, batch.edge_index, edges, inverse_degree)
+            if layer is not self.layers[-1]:
+                x = x + moved[:, 0]
+        total = (x - anchor)[:, None] + moved
+        return total if self.start == "static" else total + constant_velocity(batch)
