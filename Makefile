@@ -1,0 +1,41 @@
+# make demo | test | check | slow | help. Needs python3 (3.11 or newer) and make; everything else goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+REAL_DATA := $(wildcard ../shared/data)
+export FORECASTING_TEST_DATA ?= $(if $(REAL_DATA),$(abspath $(REAL_DATA)),)
+
+.PHONY: demo test slow check format help
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+demo: .venv/base  ## simulate, train, predict, evaluate, and write a report to open
+	$(BIN)/forecast demo
+
+test: .venv/test  ## the test suite
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+slow: .venv/test  ## the tests of minutes: training runs
+	$(BIN)/pytest -m slow
+
+check: .venv/test  ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/test  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/base: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	@touch $@
+
+.venv/test: .venv/base
+	$(PIP) --editable '.[test]'
+	@touch $@
