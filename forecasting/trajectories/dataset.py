@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.errors import DataError
-from forecasting.trajectories.kinematics import backward_velocity
+from forecasting.trajectories.cutting import cut_windows, whole_anchors
 from forecasting.trajectories.memory_map import MemoryMap, open_memory_map
 from forecasting.trajectories.shards import write_shards
 from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
@@ -143,72 +143,15 @@ class Dataset:
 
     def anchors(self, spec: WindowSpec, scenes: Sequence[int] | None = None) -> Int:
         """(W, 2) all (scene, grid frame) at which a whole window of `spec` fits into the scene's clock."""
-        rows, found = self.rows, []
-        for scene in range(len(self)) if scenes is None else scenes:
-            length = rows.grid_offsets[scene + 1] - rows.grid_offsets[scene]
-            frames = np.arange(spec.past, length - spec.future, spec.stride)
-            found.append(np.stack([np.full_like(frames, scene), frames], axis=1))
-        return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
+        return whole_anchors(self.rows, spec, range(len(self)) if scenes is None else scenes)
 
     def windows(self, spec: WindowSpec, anchors: Int) -> WindowBatch:
         """Cut the windows at `anchors` (W, 2), all at once.
 
-        Histories and futures are looked up by (frame, node) in the sorted keys, so gaps stay gaps.
-
         Raises:
             DataError: if a scene's clock is too irregular to have steps.
         """
-        rows = self.rows
-        rows.check_clock(np.unique(anchors[:, 0]))
-        frame = rows.grid_offsets[anchors[:, 0]] + anchors[:, 1]
-        first = np.searchsorted(rows.key, frame * rows.node_stride)
-        count = np.searchsorted(rows.key, (frame + 1) * rows.node_stride) - first
-        offsets = np.concatenate([[0], np.cumsum(count)])
-        window = np.repeat(np.arange(len(anchors)), count)
-        row = np.arange(offsets[-1]) - offsets[window] + first[window]
-        key = np.asarray(rows.key[row])
-        back = np.arange(-(spec.history - 1), 1) * spec.step
-        ahead = np.array(spec.horizon) * spec.step
-        scene = anchors[:, 0][window]
-        past_row, position_valid = rows.lookup(key, back, scene)
-        future_row, future_valid = rows.lookup(key, ahead, scene)
-        position = rows.position[past_row] * position_valid[..., None]
-        step_time = spec.step * rows.dt[scene]
-        if "velocity" in self.manifest.fields:
-            velocity = rows.fields["velocity"][past_row] * position_valid[..., None]
-            velocity_valid = position_valid
-        else:
-            velocity, velocity_valid = backward_velocity(position, position_valid, step_time)
-        if spec.score == "complete":
-            whole = position_valid.all(axis=1) & future_valid.all(axis=1)
-            future_valid = future_valid & whole[:, None]
-        node = key % rows.node_stride
-        member = rows.node_offsets[scene] + node
-        fields = {}
-        for name, about in self.manifest.fields.items():
-            if name != "velocity":
-                fields[name] = np.asarray(rows.fields[name][row if about["per_frame"] else member])
-        edge_index, edge_type = rows.window_edges(anchors[:, 0], offsets, node)
-        return WindowBatch(
-            scene=anchors[:, 0],
-            anchor=anchors[:, 1],
-            anchor_time=np.asarray(rows.grid_time[frame]),
-            lead=np.array(spec.horizon) * spec.step * rows.dt[anchors[:, 0]][:, None],
-            offsets=offsets,
-            node=node,
-            node_type=np.asarray(rows.node_type[member]),
-            position=position,
-            position_valid=position_valid,
-            velocity=velocity,
-            velocity_valid=velocity_valid,
-            future=rows.position[future_row] * future_valid[..., None],
-            future_valid=future_valid,
-            fields=fields,
-            irreps={name: self.manifest.fields[name]["irreps"] for name in fields},
-            translating=frozenset(name for name in fields if self.manifest.fields[name]["translates"]),
-            edge_index=edge_index,
-            edge_type=edge_type,
-        )
+        return cut_windows(self.rows, self.manifest.fields, spec, anchors)
 
 
 def build_dataset(

@@ -1,6 +1,7 @@
 """The flat arrays that training reads, mapped from disk and keyed by the content of the shards."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from forecasting.errors import DataError
 from forecasting.files import atomic_folder, content_hash
 from forecasting.trajectories.shards import AXES, shard_paths
+from forecasting.trajectories.trajectory import Trajectory
 
 CLOCK_TOLERANCE = 0.25
 
@@ -214,3 +216,49 @@ def _info(row: dict[str, Any]) -> dict[str, Any]:
         "per_axis": per_axis,
         "integer_ids": row["integer_ids"],
     }
+
+
+def rows_of(scenes: Sequence[Trajectory], node_types: Sequence[str], edge_types: Sequence[str]) -> MemoryMap:
+    """The same arrays in memory, for scenes that are only to be forecast.
+
+    Args:
+        scenes: with equal dimension and fields.
+        node_types, edge_types: vocabularies; a name that is not in them gets the code −1.
+    """
+    place = [np.nonzero(scene.valid) for scene in scenes]
+    index = np.repeat(np.arange(len(scenes)), [len(frame) for frame, _ in place])
+    time = np.concatenate([scene.time[frame] for scene, (frame, _) in zip(scenes, place, strict=True)])
+    node = np.concatenate([node for _, node in place])
+    clock = _Clock.of(index, time, np.array([scene.dt for scene in scenes]))
+    node_count = np.array([len(scene.node_ids) for scene in scenes])
+    stride = int(node_count.max())
+    fields = {}
+    for name, first in scenes[0].fields.items():
+        values = [
+            scene.fields[name].values[at] if first.per_frame else scene.fields[name].values
+            for scene, at in zip(scenes, place, strict=True)
+        ]
+        fields[name] = np.concatenate(values)
+    return MemoryMap(
+        key=(clock.offsets[index] + clock.grid) * stride + node,
+        position=np.concatenate([scene.positions[at] for scene, at in zip(scenes, place, strict=True)]),
+        fields=fields,
+        grid_offsets=clock.offsets,
+        grid_time=clock.time,
+        clock_error=clock.error,
+        dt=clock.dt,
+        node_offsets=np.concatenate([[0], np.cumsum(node_count)]),
+        edge_offsets=np.concatenate([[0], np.cumsum([len(scene.edges) for scene in scenes])]),
+        node_ids=[str(name) for scene in scenes for name in scene.node_ids],
+        node_type=_codes([scene.node_types for scene in scenes], node_types),
+        edges=np.concatenate([scene.edges for scene in scenes]),
+        edge_type=_codes([scene.edge_types for scene in scenes], edge_types),
+        scene_names=[scene.scene for scene in scenes],
+        scene_info=[],
+        node_stride=stride,
+    )
+
+
+def _codes(names: Sequence[NDArray[np.str_]], vocabulary: Sequence[str]) -> NDArray[np.int64]:
+    code = {name: index for index, name in enumerate(vocabulary)}
+    return np.array([code.get(str(name), -1) for part in names for name in part], dtype=np.int64)

@@ -40,9 +40,10 @@ class Normalization:
 
 
 def window_centres(windows: WindowBatch) -> np.ndarray:
-    """(W, D) [unit, float64] mean of the nodes observed at the anchor."""
-    sums = np.add.reduceat(windows.position[:, -1], windows.offsets[:-1], axis=0)
-    return sums / np.diff(windows.offsets)[:, None]
+    """(W, D) [unit, float64] mean of the nodes observed at the anchor; 0 for a window without any."""
+    sums = np.zeros((len(windows), windows.position.shape[2]))
+    np.add.at(sums, windows.window_of_node, windows.position[:, -1])
+    return sums / np.maximum(np.diff(windows.offsets), 1)[:, None]
 
 
 def _rms(values: np.ndarray) -> float:
