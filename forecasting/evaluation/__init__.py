@@ -1,0 +1,1 @@
+"""How good, how equal: errors on plain and transformed test copies, and the report."""
