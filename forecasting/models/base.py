@@ -1,6 +1,5 @@
 """The contract of a forecaster, and the table of models."""
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from forecasting.errors import UsageError, did_you_mean
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
+from forecasting.plain import call
 from forecasting.registry import Registry
 
 
@@ -67,9 +66,4 @@ def build_model(name: str, schema: GraphSchema, arguments: Mapping[str, Any]) ->
     Raises:
         UsageError: if there is no such model or it has no such argument; names the nearest.
     """
-    factory = MODELS[name]
-    known = [key for key in inspect.signature(factory).parameters if key != "schema"]
-    for key in arguments:
-        if key not in known:
-            raise UsageError(f"model '{name}' has no argument '{key}'; {did_you_mean(key, known)}")
-    return factory(schema, **arguments)
+    return call(MODELS[name], arguments, f"model '{name}'", schema)

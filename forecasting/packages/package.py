@@ -15,12 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from forecasting import __version__
-from forecasting.errors import ForecastingError, PackageError, UsageError, did_you_mean
+from forecasting.errors import ForecastingError, PackageError
 from forecasting.files import atomic_folder, write_json
 from forecasting.graphs.build import GraphBuilder
 from forecasting.graphs.features import GraphSchema
 from forecasting.graphs.topology import TOPOLOGIES, Topology
 from forecasting.models.base import Forecaster, build_model
+from forecasting.plain import call, pick
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Frame
 from forecasting.trajectories.windows import WindowSpec
@@ -90,12 +91,7 @@ def build_topology(name: str, arguments: Mapping[str, Any]) -> Topology:
     Raises:
         UsageError: if there is none or its arguments are wrong.
     """
-    if name not in TOPOLOGIES:
-        raise UsageError(f"unknown graph '{name}'; {did_you_mean(name, TOPOLOGIES)}")
-    try:
-        return TOPOLOGIES[name](**arguments)
-    except TypeError as error:
-        raise UsageError(f"graph '{name}': {error}") from None
+    return call(pick(TOPOLOGIES, name, "graph"), arguments, f"graph '{name}'")
 
 
 def save_package(package: Package, folder: str | Path) -> Path:

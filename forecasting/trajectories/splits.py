@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forecasting.errors import DataError, UsageError, did_you_mean
+from forecasting.plain import call, pick
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import Int, WindowSpec
 
@@ -210,12 +211,7 @@ def build_split(kind: str, arguments: Mapping[str, Any]) -> Split:
     Raises:
         UsageError: if there is none or its arguments are wrong.
     """
-    if kind not in SPLITS:
-        raise UsageError(f"unknown split.kind '{kind}'; {did_you_mean(kind, SPLITS)}")
-    try:
-        split: Split = SPLITS[kind](**arguments)
-    except TypeError as error:
-        raise UsageError(f"split.kind={kind}: {error}") from None
+    split: Split = call(pick(SPLITS, kind, "split.kind"), arguments, f"split.kind={kind}")
     return split
 
 

@@ -1,12 +1,12 @@
 """The contract of a simulator, and the table of simulators."""
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from forecasting.errors import UsageError, did_you_mean
+from forecasting.errors import UsageError
+from forecasting.plain import call
 from forecasting.registry import Registry
 from forecasting.trajectories.trajectory import Trajectory
 
@@ -58,9 +58,4 @@ def build_simulator(name: str, parameters: Mapping[str, Any]) -> Simulator:
     Raises:
         UsageError: if there is none or it has no such parameter; names the nearest.
     """
-    factory = SIMULATORS[name]
-    known = list(inspect.signature(factory).parameters)
-    for key in parameters:
-        if key not in known:
-            raise UsageError(f"simulator '{name}' has no parameter '{key}'; {did_you_mean(key, known)}")
-    return factory(**parameters)
+    return call(SIMULATORS[name], parameters, f"simulator '{name}'")
