@@ -1,0 +1,1 @@
+"""The `forecast` program: one file per verb, each parses, calls and prints."""

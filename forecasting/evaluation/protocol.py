@@ -20,7 +20,7 @@ from forecasting.trajectories.windows import Int, WindowBatch
 Float = NDArray[np.float64]
 BASELINES = ("static", "constant_velocity", "mean_velocity")
 CHUNK = 256
-Report = Callable[[str, int, int], None]
+Progress = Callable[[int], None]
 
 
 def evaluate(
@@ -30,7 +30,7 @@ def evaluate(
     *,
     seed: int = 0,
     device: str = "cpu",
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Errors of a package on the windows at `anchors`.
 
@@ -43,7 +43,7 @@ def evaluate(
         anchors: (W, 2) scene and frame.
         seed: of the transforms.
         device: where to compute.
-        progress: called with (copy, windows done, windows in all).
+        progress: called with the number of windows done.
 
     Returns:
         plain values: ``plain``, ``copies`` and ``baselines`` (see `ErrorSums.summary`), ``windows``, ``unit``.
@@ -67,7 +67,7 @@ def evaluate(
             copy.add(model, windows, positions)
         done += len(windows)
         if progress:
-            progress("evaluate", done, len(anchors))
+            progress(done)
     return {
         "model": package.model,
         "unit": dataset.manifest.unit,

@@ -59,12 +59,12 @@ class Forecast:
         shape = (nodes, hypotheses, steps)
         node, hypothesis, step = (axis.reshape(-1) for axis in np.indices(shape))
         columns = {
-            "scene": pa.array(np.full(node.shape, self.scene)).dictionary_encode(),
+            "scene": pa.array(np.full(node.shape, self.scene)),
             "anchor_time": pa.array(np.full(node.shape, self.anchor_time)),
             "time": pa.array(self.time[step]),
             "step": pa.array((step + 1).astype(np.int32)),
             "node": pa.array(self.node_ids[node]),
-            "type": pa.array(self.node_types[node]).dictionary_encode(),
+            "type": pa.array(self.node_types[node]),
             "hypothesis": pa.array(hypothesis.astype(np.int32)),
             "weight": pa.array(self.weights[hypothesis]),
         }

@@ -40,6 +40,10 @@ class IngestOptions:
     def __post_init__(self) -> None:
         pick(TYPES_FROM, self.types, "types")
 
+    def with_fallback(self, unit: str, up: str) -> "IngestOptions":
+        """The same options, with a unit and up axis for files that do not say theirs."""
+        return replace(self, read=replace(self.read, fallback_unit=unit, fallback_up=up))
+
 
 def source_files(paths: Sequence[str | Path]) -> list[Path]:
     """Every file named or below a folder named, sorted within each folder.
@@ -119,6 +123,13 @@ def cached(paths: Sequence[str | Path], options: IngestOptions, root: Path) -> D
     key = text_hash({"content": content_hash(files), "names": [path.name for path in files], "options": _plain_options(options)})
     folder = root / f"{name}-{key[:16]}"
     return Dataset(folder) if (folder / "manifest.json").exists() else ingest(paths, folder, options)
+
+
+def open_or_ingest(paths: Sequence[str | Path], options: IngestOptions, root: Path) -> Dataset:
+    """A data set folder is opened, anything else is ingested under `root` (see `cached`)."""
+    if len(paths) == 1 and (Path(paths[0]) / "manifest.json").exists():
+        return Dataset(paths[0])
+    return cached(paths, options, root)
 
 
 def _closing(
