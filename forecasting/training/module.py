@@ -1,0 +1,155 @@
+"""The Lightning module: one step of learning, exact validation, and all state that a continued run needs."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from forecasting.errors import NumericalError, UsageError
+from forecasting.graphs.batch import GraphBatch
+from forecasting.models.base import Forecaster
+from forecasting.objectives.losses import LOSSES
+from forecasting.training.problem import Problem
+from forecasting.training.settings import OPTIMIZERS, TrainingSettings
+
+
+class Controller(Protocol):
+    """What sets relaxation levels and prices them; a module, so that its buffers are saved and restored."""
+
+    def penalty(self, model: Forecaster) -> Tensor:
+        """() added to the loss."""
+        ...
+
+    def after_step(self, model: Forecaster) -> None:
+        """Called when the weights have moved."""
+        ...
+
+
+class TrainingModule(lightning.LightningModule):
+    """Learns a forecaster.
+
+    The random state of step k is a function of (seed, rank, k); the learning rate is a function of k. What is saved: weights, their
+    average, both kinds of optimiser, the step, the best validation loss and its weights.
+
+    Args:
+        problem: what to learn; settings: how; steps: in all; controller: of relaxation, a module as well.
+    """
+
+    step: Tensor
+
+    def __init__(
+        self, problem: Problem, settings: TrainingSettings, steps: int, controller: Controller | None = None
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.problem, self.settings, self.steps = problem, settings, steps
+        self.model = problem.model
+        self.controller = controller
+        self.average = (
+            AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)) if settings.ema_decay else None
+        )
+        if self.average is not None:
+            self.average.requires_grad_(False)
+        self.loss = LOSSES[settings.loss]
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        self.best_weights: dict[str, Tensor] = {}
+        self.train_loss = float("nan")
+
+    @property
+    def deployed(self) -> Forecaster:
+        """The model that is validated and packaged: the average where one is kept, else the model itself."""
+        average: Any = self.average
+        return self.model if average is None or not int(average.n_averaged) else average.module
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The main optimiser, then the extra ones; every parameter belongs to exactly one."""
+        left = dict(self.model.named_parameters())
+        if isinstance(self.controller, nn.Module):
+            left |= {f"controller.{name}": value for name, value in self.controller.named_parameters()}
+        extra = []
+        for name, about in self.settings.extra_optimizers.items():
+            taken = [key for key in left if re.search(about.pattern, key)]
+            if not taken:
+                raise UsageError(f"training.extra_optimizers.{name}: no parameter matches '{about.pattern}'")
+            kind = getattr(torch.optim, OPTIMIZERS[about.optimizer])
+            extra.append(kind([left.pop(key) for key in taken], lr=about.learning_rate))
+        kind = getattr(torch.optim, OPTIMIZERS[self.settings.optimizer])
+        main = kind(list(left.values()), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay)
+        return [main, *extra]
+
+    def training_step(self, batch: GraphBatch, index: int) -> None:
+        """One step; see the class."""
+        step = int(self.step)
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.global_rank) * 1_000_003 + step)
+        wrapped: Any = self.optimizers()
+        optimizers = wrapped if isinstance(wrapped, list) else [wrapped]
+        rate = self.settings.rate(step, self.steps)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
+            optimizer.zero_grad()
+        loss = self.loss(self.model(batch), batch, self.problem.builder.schema.dim)
+        total = loss if self.controller is None else loss + self.controller.penalty(self.model)
+        if not torch.isfinite(total):
+            raise NumericalError(self._blame(batch, step, float(total.detach())))
+        self.manual_backward(total)
+        self._clip(batch, step)
+        optimizers[0].step()
+        for optimizer in optimizers[1:]:
+            optimizer.optimizer.step()  # the bare optimiser, so that Lightning counts one step per batch
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        if self.controller is not None:
+            self.controller.after_step(self.model)
+        self.step += 1
+        self.train_loss = float(loss.detach())
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Loss of the deployed model over the whole validation set, each scored position counting once."""
+        model, problem = self.deployed, self.problem
+        was_training = model.training
+        model.eval()
+        total = count = 0.0
+        windows = len(problem.anchors["validation"])
+        size = max(self.settings.batch_size, 64)
+        for first in range(0, windows, size):
+            batch = problem.batch("validation", list(range(first, min(first + size, windows)))).to(self.device)
+            scored = float(batch.target_valid.sum())
+            total += float(self.loss(model(batch), batch, problem.builder.schema.dim)) * scored
+            count += scored
+        model.train(was_training)
+        return total / max(count, 1.0)
+
+    def keep_best(self) -> None:
+        """Remember the deployed weights as the best so far."""
+        self.best_weights = {name: value.detach().cpu().clone() for name, value in self.deployed.state_dict().items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the best weights."""
+        checkpoint["best_weights"] = self.best_weights
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """Take the best weights back."""
+        self.best_weights = dict(checkpoint["best_weights"])
+
+    def _clip(self, batch: GraphBatch, step: int) -> None:
+        parameters = [value for value in self.parameters() if value.grad is not None]
+        limit = self.settings.clip_norm if self.settings.clip_norm is not None else float("inf")
+        norm = nn.utils.clip_grad_norm_(parameters, limit)
+        if not torch.isfinite(norm):
+            raise NumericalError(self._blame(batch, step, float(norm)))
+
+    def _blame(self, batch: GraphBatch, step: int, value: float) -> str:
+        names = self.problem.dataset.scenes
+        windows = [f"{names[scene]}@{anchor}" for scene, anchor in batch.window[:5].tolist()]
+        more = f" and {batch.num_graphs - 5} more" if batch.num_graphs > 5 else ""
+        return (
+            f"step {step}: the loss or its gradient became {value} on the batch of scene@frame {', '.join(windows)}{more}; the "
+            "weights were left as they were. Lower training.learning_rate, set training.clip_norm, or look at these scenes with "
+            "`forecast inspect`"
+        )

@@ -1,0 +1,92 @@
+"""How to train, as plain values; `configs/training/default.yaml` documents each."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from forecasting.errors import UsageError
+from forecasting.objectives.losses import LOSSES
+from forecasting.plain import call, pick
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+SCHEDULES = ("none", "cosine")
+LOGGERS = ("csv", "tensorboard", "wandb", "mlflow", "none")
+PRECISIONS = ("32", "64", "bf16-mixed")
+MAY_CHANGE = ("epochs", "patience", "max_time_s", "logger", "checkpoint_every_steps", "accelerator")
+
+
+@dataclass(frozen=True)
+class ExtraOptimizer:
+    """A second optimiser for the parameters whose name matches a regular expression (γ by SGD, for instance)."""
+
+    pattern: str
+    optimizer: str = "sgd"
+    learning_rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        pick(OPTIMIZERS, self.optimizer, "training.extra_optimizers optimizer")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; see `configs/training/default.yaml`."""
+
+    epochs: int = 100
+    batch_size: int = 64
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    clip_norm: float | None = 1.0
+    ema_decay: float | None = None
+    loss: str = "mse"
+    validate_every: int = 1
+    patience: int | None = None
+    precision: str = "32"
+    accelerator: str = "cpu"
+    devices: int = 1
+    strategy: str = "auto"
+    max_time_s: float | None = None
+    checkpoint_every_steps: int = 200
+    extra_optimizers: Mapping[str, ExtraOptimizer] = field(default_factory=dict)
+    logger: str = "csv"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"training.{name} must be at least 1, found {getattr(self, name)}")
+        pick(OPTIMIZERS, self.optimizer, "training.optimizer")
+        pick(LOSSES, self.loss, "training.loss")
+        for name, known in (("schedule", SCHEDULES), ("logger", LOGGERS), ("precision", PRECISIONS)):
+            pick(dict.fromkeys(known), getattr(self, name), f"training.{name}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"training.learning_rate must be positive, found {self.learning_rate}")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise UsageError(f"training.ema_decay lies between 0 and 1, found {self.ema_decay}")
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], seed: int = 0) -> "TrainingSettings":
+        """Settings from what a user wrote.
+
+        Raises:
+            UsageError: if a key is unknown (names the nearest) or a value is out of range.
+        """
+        extra = {
+            name: call(ExtraOptimizer, about, f"training.extra_optimizers.{name}")
+            for name, about in (plain.get("extra_optimizers") or {}).items()
+        }
+        values = {**plain, "extra_optimizers": extra, "seed": seed}
+        return call(cls, values, "training")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Factor on the learning rate at a step of `steps` in all."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        return warm * (0.5 * (1 + math.cos(math.pi * step / steps)) if self.schedule == "cosine" else 1.0)
+
+    def fixed(self) -> dict[str, Any]:
+        """What must not change when a run is continued. Under a cosine schedule the number of epochs shapes every step."""
+        free = set(MAY_CHANGE) - ({"epochs"} if self.schedule == "cosine" else set())
+        return {key: value for key, value in asdict(self).items() if key not in free}
