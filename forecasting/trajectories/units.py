@@ -20,7 +20,11 @@ METRES = {
     "in": 0.0254,
     "au": 1.495978707e11,
 }
-_TERM = re.compile(r"^(?:(?P<axis>[xyz])=)?(?P<factor>[0-9.eE+-]*)(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
+_TERM = re.compile(
+    r"^(?:(?P<axis>[xyz])=)?"
+    r"(?P<factor>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|)"
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)$"
+)
 
 
 @dataclass(frozen=True)

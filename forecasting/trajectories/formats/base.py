@@ -24,6 +24,9 @@ class ReadOptions:
         columns: our name -> the file's column name, for tables (scene, time, frame, node, type, x, y, z, field names).
         wide: columns of a wide table in order, node by node: x0, y0, x1, y1, …
         node_type: type given to nodes of formats that do not name one.
+        on_error: what to do with two rows for one node and time, which an array cannot hold: ``fail`` raises, ``mask``
+            and ``drop`` leave the entry missing and note the rows for `validation` to report (and, for ``drop``, to act on).
+        fallback_unit, fallback_up: taken where neither the user nor the file says it (those of a trained package).
     """
 
     unit: str = ""
@@ -33,6 +36,9 @@ class ReadOptions:
     columns: Mapping[str, str] = field(default_factory=dict)
     wide: tuple[str, ...] = ()
     node_type: str = ""
+    on_error: str = "fail"
+    fallback_unit: str = ""
+    fallback_up: str = ""
 
     def resolve_unit(self, path: Path, dim: int, declared: str = "") -> Unit:
         """The user's unit, else the one the file or its format declares.
@@ -40,7 +46,7 @@ class ReadOptions:
         Raises:
             UsageError: if nobody says it.
         """
-        text = self.unit or declared
+        text = self.unit or declared or self.fallback_unit
         if not text:
             raise UsageError(
                 f"{path}: this format does not say the unit of its coordinates; say it with --unit "
@@ -54,9 +60,11 @@ class ReadOptions:
         Raises:
             UsageError: if the data are spatial and nobody says which way is up.
         """
-        text = self.up or declared or ("none" if dim == 2 else "")
+        text = self.up or declared or ("none" if dim == 2 else self.fallback_up)
         if not text:
-            raise UsageError(f"{path}: this format does not say which way is up; say it with --up (x, y, z, -z … or none)")
+            raise UsageError(
+                f"{path}: this format does not say which way is up; say it with --up (x, y, z, -z … or none)"
+            )
         return Frame(up=text if text == "none" or text[0] in "+-" else f"+{text}")
 
     def resolve_rate(self, path: Path, declared: float | None = None) -> float:

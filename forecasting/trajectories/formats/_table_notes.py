@@ -1,0 +1,174 @@
+"""What a table says about itself beside its columns: kept in comment lines of a CSV and in the metadata of a Parquet file."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecasting.errors import DataError, UsageError
+from forecasting.symmetry.transforms import irreps_dim
+from forecasting.trajectories.trajectory import Frame, Trajectory
+from forecasting.trajectories.units import Unit, parse_unit
+
+TEXT_KEYS = ("unit", "up", "handedness", "node_ids")
+JSON_KEYS = ("rate", "per_axis", "fields", "partitions", "edges")
+
+
+@dataclass(frozen=True)
+class FieldNote:
+    """How a field lies in columns: see `Field` for irreps, unit and translates."""
+
+    columns: tuple[str, ...]
+    irreps: str
+    unit: str
+    translates: bool
+    per_frame: bool
+
+
+@dataclass
+class TableNotes:
+    """The notes of one table; every entry may be absent.
+
+    Attributes:
+        unit: text for `parse_unit` of the coordinates in the table.
+        up, handedness: see `Frame`.
+        node_ids: ``integer`` or ``text``.
+        rate: [frames/s] for tables that count frames.
+        per_axis: `Unit.per_axis` of the file that the scenes came from first; the coordinates here are already multiplied.
+        fields: by name.
+        partitions: scene -> partition.
+        edges: scene -> ((source, target) pairs, types).
+    """
+
+    unit: str = ""
+    up: str = ""
+    handedness: str = ""
+    node_ids: str = ""
+    rate: float | None = None
+    per_axis: tuple[float, ...] = ()
+    fields: dict[str, FieldNote] = field(default_factory=dict)
+    partitions: dict[str, str] = field(default_factory=dict)
+    edges: dict[str, tuple[list[list[int]], list[str]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, scene: Trajectory) -> "TableNotes":
+        """The notes that every scene of a table must share; `add` appends what each has of its own."""
+        parse_unit(scene.unit.name, scene.dim)
+        return cls(
+            unit=scene.unit.name,
+            up=scene.frame.up,
+            handedness=scene.frame.handedness,
+            node_ids="integer" if scene.node_ids.dtype.kind in "iu" else "text",
+            per_axis=scene.unit.per_axis,
+            fields={
+                name: FieldNote(
+                    field_columns(name, item.irreps, scene.dim), item.irreps, item.unit, item.translates, item.per_frame
+                )
+                for name, item in scene.fields.items()
+            },
+        )
+
+    def add(self, scene: Trajectory) -> None:
+        """Note a further scene.
+
+        Raises:
+            UsageError: if one table cannot hold it beside the others.
+        """
+        other = TableNotes.of(scene)
+        for name in ("unit", "up", "handedness", "node_ids", "per_axis", "fields"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise UsageError(
+                    f"scene '{scene.scene}' has {name} {theirs or 'none'}, the scenes before it {mine or 'none'}; one table holds "
+                    "one kind: write them to separate files, or to npz"
+                )
+        if scene.partition:
+            self.partitions[scene.scene] = scene.partition
+        if len(scene.edges):
+            self.edges[scene.scene] = (scene.edges.tolist(), scene.edge_types.tolist())
+
+    def to_texts(self) -> dict[str, str]:
+        """The notes as key -> text, absent ones left out."""
+        raw: dict[str, Any] = {name: getattr(self, name) for name in TEXT_KEYS}
+        raw["per_axis"] = list(self.per_axis)
+        raw["fields"] = {name: asdict(note) for name, note in self.fields.items()}
+        raw["partitions"] = _grouped((partition, scene) for scene, partition in self.partitions.items())
+        shared = _grouped((json.dumps(edges), scene) for scene, edges in self.edges.items())
+        raw["edges"] = [[*json.loads(edges), scenes] for edges, scenes in shared.items()]
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in raw.items() if value}
+
+    @classmethod
+    def from_texts(cls, path: Path, texts: Mapping[str, str]) -> "TableNotes":
+        """Read the notes back; keys that are not ours are passed over.
+
+        Raises:
+            DataError: if one of ours is malformed.
+        """
+        notes = cls()
+        for key in TEXT_KEYS:
+            setattr(notes, key, texts.get(key, ""))
+        for key in JSON_KEYS:
+            if key in texts:
+                try:
+                    setattr(notes, key, _PARSERS[key](json.loads(texts[key])))
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    raise DataError(f"{path}: its note '{key}' is damaged ({error}); correct it or remove it") from None
+        return notes
+
+    def file_unit(self, path: Path, dim: int) -> Unit:
+        """Unit of the coordinates as they stand in the table, with the first file's factors where they are noted."""
+        unit = parse_unit(self.unit, dim)
+        if self.per_axis and len(self.per_axis) != dim:
+            raise DataError(f"{path}: its note 'per_axis' has {len(self.per_axis)} factors for {dim} coordinates")
+        return Unit(unit.name, self.per_axis) if self.per_axis else unit
+
+    def frame(self, up: str) -> Frame:
+        """The frame with this up axis and the noted handedness."""
+        return Frame(up, self.handedness or "right")
+
+    def edges_of(self, scene: str, nodes: int, path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """(E, 2) node pairs and (E,) types of one scene."""
+        pairs, types = self.edges.get(scene, ([], []))
+        array = np.array(pairs, dtype=np.int64).reshape(len(types), 2)
+        if array.size and (array.min() < 0 or array.max() >= nodes):
+            raise DataError(f"{path}: scene '{scene}' has edges up to node {array.max()}, but only {nodes} nodes")
+        return array, np.array(types, dtype=str)
+
+
+def field_columns(name: str, irreps: str, dim: int) -> tuple[str, ...]:
+    """Column names of a field: its name for a scalar, name_x, name_y[, name_z] for a vector, else name_0, name_1 …"""
+    size = irreps_dim(irreps, dim)
+    if irreps in ("1o", "1e", "1x1o", "1x1e") and size == dim:
+        return tuple(f"{name}_{axis}" for axis in "xyz"[:dim])
+    return (name,) if size == 1 else tuple(f"{name}_{index}" for index in range(size))
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for key, member in pairs:
+        groups.setdefault(key, []).append(member)
+    return groups
+
+
+def _read_fields(raw: Any) -> dict[str, FieldNote]:
+    return {name: FieldNote(**{**note, "columns": tuple(note["columns"])}) for name, note in raw.items()}
+
+
+def _read_edges(raw: Any) -> dict[str, tuple[list[list[int]], list[str]]]:
+    return {
+        scene: ([[int(a), int(b)] for a, b in pairs], [str(kind) for _, kind in zip(pairs, types, strict=True)])
+        for pairs, types, scenes in raw
+        for scene in scenes
+    }
+
+
+_PARSERS: dict[str, Any] = {
+    "rate": float,
+    "per_axis": lambda raw: tuple(float(factor) for factor in raw),
+    "fields": _read_fields,
+    "partitions": lambda raw: {scene: partition for partition, scenes in raw.items() for scene in scenes},
+    "edges": _read_edges,
+}
