@@ -1,0 +1,115 @@
+"""`forecast inspect`: what is in a file."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from forecasting.cli.output import note, print_table
+from forecasting.cli.reading import add_read_arguments, ingest_options
+
+SUMMARY = "what is in a trajectory file, a data set or a package"
+DESCRIPTION = """\
+Look at trajectory files, a data set folder or a model package: counts, rates, gaps, axes, problems, a picture.
+
+  forecast inspect tracks.csv --unit m --picture tracks.png
+  forecast inspect data/charged
+  forecast inspect checkpoints/charged-egnn
+"""
+SCENES_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("paths", nargs="+", help="files, folders, a data set folder or a package")
+    parser.add_argument("--picture", help="PNG or SVG file to draw one scene into")
+    parser.add_argument("--scene", help="name of the scene to draw (default: the first)")
+    add_read_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Describe a package, or every scene."""
+    from pathlib import Path
+
+    first = Path(options.paths[0])
+    if (first / "package.json").exists() or (first / "package" / "package.json").exists():
+        return _package(first)
+    return _scenes(options, first)
+
+
+def show(result: dict[str, Any]) -> None:
+    """A card for a package, a table for scenes."""
+    if "model" in result:
+        for key, value in result.items():
+            print(f"{key:<14} {value}")
+        return
+    total = result["total"]
+    print(f"{total['scenes']} scenes, {total['frames']} frames, {total['nodes']} nodes, {total['positions']} positions")
+    if result.get("symmetry"):
+        print(f"known symmetry: {result['symmetry']}")
+    shown = result["scenes"][:SCENES_SHOWN]
+    header = ["scene", "format", "frames", "nodes", "rate [1/s]", "seconds", "missing", "speed", "heading", "unit", "up"]
+    keys = ["scene", "format", "frames", "nodes", "rate", "duration", "missing", "speed", "heading_length", "unit", "up"]
+    print_table(header, [[scene[key] for key in keys] for scene in shown])
+    if len(result["scenes"]) > SCENES_SHOWN:
+        print(f"… and {len(result['scenes']) - SCENES_SHOWN} more (--json lists all)")
+    for scene in shown[:1]:
+        for axis, (low, high) in enumerate(zip(scene["low"], scene["high"], strict=True)):
+            print(f"{'xyz'[axis]} from {low:.6g} to {high:.6g} {scene['unit']}")
+    for finding in result["findings"]:
+        print(f"{finding['severity']}: {finding['message']}")
+
+
+def _package(path: Any) -> dict[str, Any]:
+    from forecasting.packages.package import load_package
+
+    package = load_package(path)
+    return {
+        "model": package.model,
+        "arguments": dict(package.arguments),
+        "parameters": sum(value.numel() for value in package.weights.values()),
+        "history": package.window.history,
+        "horizon": list(package.window.horizon),
+        "step": f"{package.window.step * package.dt:.6g} s",
+        "graph": package.topology,
+        "unit": package.unit,
+        "up": package.frame.up,
+        "node_types": list(package.schema.node_types),
+        "fields": sorted(package.fields),
+        "card": dict(package.card),
+    }
+
+
+def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from forecasting.errors import UsageError
+    from forecasting.trajectories.dataset import Dataset
+    from forecasting.trajectories.reading import read_trajectories
+    from forecasting.trajectories.summary import summarize
+    from forecasting.trajectories.trajectory import Trajectory
+    from forecasting.trajectories.validation import validate
+
+    result: dict[str, Any] = {}
+    read = ingest_options(options)
+    if (first / "manifest.json").exists():
+        dataset = Dataset(first)
+        result["symmetry"] = dataset.manifest.symmetry
+        source: Iterator[Trajectory] = (dataset.trajectory(index) for index in range(len(dataset)))
+    else:
+        source = read_trajectories(options.paths, read.read, read.format)
+    scenes, findings, drawn = [], [], False
+    for scene in source:
+        scenes.append(summarize(scene))
+        findings += [asdict(finding) for finding in validate(scene)]
+        if options.picture and not drawn and options.scene in (None, scene.scene):
+            from forecasting.evaluation.pictures import draw_scene
+
+            draw_scene(scene, Path(options.picture))
+            note(f"picture: {options.picture}")
+            drawn = True
+    if options.picture and not drawn:
+        raise UsageError(f"no scene is called '{options.scene}'; there are {', '.join(one['scene'] for one in scenes[:10])} …")
+    keys = ("frames", "nodes", "positions")
+    total = {"scenes": len(scenes), **{key: sum(scene[key] for scene in scenes) for key in keys}}
+    return {**result, "total": total, "scenes": scenes, "findings": findings}
