@@ -43,8 +43,8 @@ def read_trajectories(
     """Read scenes from files and folders, one after the other.
 
     In a folder that no format keeps as a whole, every file below it is read in sorted order; files that no format knows
-    (a README, a licence) are passed over and logged. A scene whose name an earlier one has is called ``STEM/NAME`` after
-    its file.
+    (a README, a licence) are passed over and logged. A scene whose name an earlier one has is called
+    ``STEM/NAME`` after its file.
 
     Args:
         paths: a file or folder, or several.

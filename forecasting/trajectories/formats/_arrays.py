@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ _FAULTS = (
     struct.error,
     tokenize.TokenError,
 )
-Header = tuple[tuple[int, ...], np.dtype[Any]]
+Header = tuple[tuple[int, ...], np.dtype[Any], Literal["C", "F"]]
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def reading_errors(path: Path) -> Iterator[None]:
 
 
 def read_header(stream: IO[bytes]) -> Header:
-    """Shape and dtype of the npy data that start here; leaves the stream at the first value.
+    """Shape, dtype and order ('F' or 'C') of the npy data that start here; leaves the stream at the first value.
 
     Raises:
         ValueError: if the header is malformed, of an unknown version, or announces Python objects.
@@ -61,14 +61,14 @@ def read_header(stream: IO[bytes]) -> Header:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"npy version {version} is not 1.0 or 2.0")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reader(stream)
+    shape, by_column, dtype = reader(stream)
     if dtype.hasobject:
         raise ValueError(
             "it holds pickled Python objects, which are refused because they can run code; save plain arrays"
         )
     if any(length < 0 for length in shape):
         raise ValueError(f"its header claims the shape {shape}")
-    return shape, dtype
+    return shape, dtype, "F" if by_column else "C"
 
 
 def load_npy(path: Path) -> NDArray[Any]:
@@ -79,7 +79,7 @@ def load_npy(path: Path) -> NDArray[Any]:
     """
     with reading_errors(path):
         with path.open("rb") as stream:
-            shape, dtype = read_header(stream)
+            shape, dtype, _ = read_header(stream)
             found = path.stat().st_size - stream.tell()
         _check_size(shape, dtype, found)
         if math.prod(shape) == 0:
@@ -119,7 +119,7 @@ class ArrayArchive:
         return name in self._members
 
     def header(self, name: str) -> Header:
-        """Shape and dtype of one array, without loading it."""
+        """Shape, dtype and order of one array, without loading it."""
         with self._open(name) as stream:
             return read_header(stream)
 
@@ -127,20 +127,18 @@ class ArrayArchive:
         """One array.
 
         Raises:
-            DataError: if it is damaged, holds objects, or its sizes contradict each other or exceed the machine's memory.
+            DataError: if it is damaged, holds objects, or its sizes contradict each other or exceed the memory.
         """
         if name not in self._members:
             raise DataError(f"{self.path}: there is no array '{name}'; it holds {', '.join(self.names)}")
         with self._open(name) as stream:
-            shape, dtype = read_header(stream)
+            shape, dtype, order = read_header(stream)
             info = self._members[name]
             _check_size(shape, dtype, info.file_size - stream.tell())
             if info.file_size > MAX_EXPANSION * max(info.compress_size, 1) or info.file_size > _memory():
-                raise ValueError(f"'{name}' claims {info.file_size} bytes out of {info.compress_size} compressed ones")
-            stream.seek(0)
-            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-            stream.read(1)  # reaches the end, where zipfile compares the checksum
-        return array
+                raise ValueError(f"'{name}' claims {info.file_size} bytes out of {info.compress_size} compressed")
+            content = bytearray(stream.read())  # reading to the end also compares the checksum
+            return np.frombuffer(content, dtype).reshape(shape, order=order)
 
     def text(self, name: str) -> str:
         """A single string."""
@@ -163,7 +161,7 @@ class ArrayArchive:
 
 
 def archive_headers(path: Path, head: bytes) -> dict[str, Header] | None:
-    """Name -> shape and dtype of what an npz holds, or None where it is not one that can be opened (for sniffing).
+    """Name -> header of what an npz holds, or None where it is not one that can be opened (for sniffing).
 
     Of an archive with very many arrays, the first thousand.
     """
@@ -189,8 +187,8 @@ def as_numbers(array: NDArray[Any], path: Path, name: str) -> NDArray[np.float64
 
 def observed(positions: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(T, N) whether no coordinate of (T, N, D) positions is missing (NaN)."""
-    missing: NDArray[np.bool_] = np.isnan(positions).any(axis=2)
-    return ~missing
+    there: NDArray[np.bool_] = np.all(~np.isnan(positions), axis=2)
+    return there
 
 
 def _check_size(shape: tuple[int, ...], dtype: np.dtype[Any], found: int) -> None:

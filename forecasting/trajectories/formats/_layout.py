@@ -84,7 +84,7 @@ def find_layout(path: Path, columns: Mapping[str, bool], notes: TableNotes, opti
     missing = [name for name in ("node", "x", "y") if not role[name]] + ([] if clock else ["time or frame"])
     if missing:
         raise DataError(
-            f"{path}: no column for {', '.join(missing)} among {', '.join(columns)}; name them with --columns, for instance "
+            f"{path}: no column for {', '.join(missing)} among {', '.join(columns)}; name them, for instance with "
             f"--columns {missing[0].split()[0]}=NAME"
         )
     axes = tuple(role[axis] for axis in "xyz" if role[axis])
@@ -148,7 +148,7 @@ def _guess_fields(
 
 
 def _renamed(columns: Mapping[str, bool], options: ReadOptions) -> Iterator[tuple[str, str]]:
-    """(file's column, our name) for mapped fields; a map to a prefix names all its components; '' leaves a column out."""
+    """(file's column, our name) for mapped fields; a prefix maps all components, '' leaves a column out."""
     for ours, theirs in options.columns.items():
         if ours in ROLES:
             continue

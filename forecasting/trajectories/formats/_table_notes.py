@@ -1,4 +1,4 @@
-"""What a table says about itself beside its columns: kept in comment lines of a CSV and in the metadata of a Parquet file."""
+"""What a table says about itself beside its columns: comment lines of a CSV, metadata of a Parquet file."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ class TableNotes:
         up, handedness: see `Frame`.
         node_ids: ``integer`` or ``text``.
         rate: [frames/s] for tables that count frames.
-        per_axis: `Unit.per_axis` of the file that the scenes came from first; the coordinates here are already multiplied.
+        per_axis: `Unit.per_axis` of the file that the scenes first came from; the table's coordinates have it applied.
         fields: by name.
         partitions: scene -> partition.
         edges: scene -> ((source, target) pairs, types).
@@ -82,8 +82,8 @@ class TableNotes:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 raise UsageError(
-                    f"scene '{scene.scene}' has {name} {theirs or 'none'}, the scenes before it {mine or 'none'}; one table holds "
-                    "one kind: write them to separate files, or to npz"
+                    f"scene '{scene.scene}' has {name} {theirs or 'none'}, those before it {mine or 'none'}; one table "
+                    "holds one kind: write them to separate files, or to npz"
                 )
         if scene.partition:
             self.partitions[scene.scene] = scene.partition
@@ -139,7 +139,7 @@ class TableNotes:
 
 
 def field_columns(name: str, irreps: str, dim: int) -> tuple[str, ...]:
-    """Column names of a field: its name for a scalar, name_x, name_y[, name_z] for a vector, else name_0, name_1 …"""
+    """Column names of a field: name for a scalar, name_x, name_y[, name_z] for a vector, else numbered from name_0."""
     size = irreps_dim(irreps, dim)
     if irreps in ("1o", "1e", "1x1o", "1x1e") and size == dim:
         return tuple(f"{name}_{axis}" for axis in "xyz"[:dim])

@@ -139,10 +139,14 @@ def fault(path: Path, skip: int, split: Callable[[str], list[str]], width: int, 
                 continue
             cells = split(line.strip("\r\n").lstrip("\ufeff"))
             if len(cells) != width:
-                return f"{path}: line {number} has {len(cells)} columns, expected {width}; correct the line or the file is cut"
+                return (
+                    f"{path}: line {number} has {len(cells)} columns, expected {width}; correct it, or the file is cut"
+                )
             for index in numeric:
                 if cells[index].strip().lower() not in EMPTY_CELLS and not _is_number(cells[index]):
-                    return f"{path}: line {number}, column {index + 1}: '{cells[index][:40]}' is not a number; correct the line"
+                    return (
+                        f"{path}: line {number}, column {index + 1}: '{cells[index][:40]}' is not a number; correct it"
+                    )
     return ""
 
 

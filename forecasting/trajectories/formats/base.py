@@ -25,7 +25,7 @@ class ReadOptions:
         wide: columns of a wide table in order, node by node: x0, y0, x1, y1, …
         node_type: type given to nodes of formats that do not name one.
         on_error: what to do with two rows for one node and time, which an array cannot hold: ``fail`` raises, ``mask``
-            and ``drop`` leave the entry missing and note the rows for `validation` to report (and, for ``drop``, to act on).
+            and ``drop`` leave the entry missing and note the rows for `validation`, which reports them and acts.
         fallback_unit, fallback_up: taken where neither the user nor the file says it (those of a trained package).
     """
 

@@ -1,10 +1,11 @@
-"""The CMU motion capture benchmark as plain arrays: one array (T, joints, 3) per trial, the bones and the joint names."""
+"""The CMU motion capture benchmark as plain arrays: (T, joints, 3) per trial, the bones and the joint names."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.errors import DataError
 from forecasting.trajectories.formats._arrays import ArrayArchive, archive_headers, as_numbers, observed
@@ -49,7 +50,7 @@ class CmuNpzFormat(Format):
                 or not _inside(edges, len(joints))
             ):
                 raise DataError(
-                    f"{path}: 'edges' must be pairs of joint numbers 0..{len(joints) - 1}, found {edges.dtype} {edges.shape}"
+                    f"{path}: 'edges' are {edges.dtype} {edges.shape}, expected pairs of joints 0..{len(joints) - 1}"
                 )
             trials = sorted(match[1] for match in map(_TRIAL.fullmatch, archive.names) if match)
             partitions = _published_split(path)
@@ -59,16 +60,18 @@ class CmuNpzFormat(Format):
                     raise DataError(
                         f"{path}: X_{trial} has shape {positions.shape}, expected (frames, {len(joints)}, 3)"
                     )
-                yield _scene(path, trial, positions, joints, edges, options, partitions.get(int(trial), ""))
+                partition = partitions.get(int(trial), "")
+                yield _scene(path, trial, positions, options, joints=joints, edges=edges, partition=partition)
 
 
 def _scene(
     path: Path,
     trial: str,
-    positions: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    joints: np.ndarray[tuple[int, ...], np.dtype[np.str_]],
-    edges: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    positions: NDArray[np.float64],
     options: ReadOptions,
+    *,
+    joints: NDArray[np.str_],
+    edges: NDArray[np.int64],
     partition: str,
 ) -> Trajectory:
     rate, unit = options.resolve_rate(path, RATE), options.resolve_unit(path, 3, UNIT)
@@ -104,7 +107,7 @@ def _published_split(path: Path) -> dict[int, str]:
         }
 
 
-def _inside(edges: np.ndarray[tuple[int, ...], np.dtype[np.int64]], nodes: int) -> bool:
+def _inside(edges: NDArray[np.int64], nodes: int) -> bool:
     return not edges.size or bool(edges.min() >= 0 and edges.max() < nodes)
 
 

@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import Layout, find_layout, looks_long
+from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import (
     Preamble,
@@ -25,7 +26,7 @@ from forecasting.trajectories.formats._text import (
     split_line,
 )
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
-from forecasting.trajectories.formats.long_form import LongTable, rows_of
+from forecasting.trajectories.formats.long_form import LongTable
 from forecasting.trajectories.trajectory import Trajectory
 
 BLOCK = 4 << 20
@@ -92,7 +93,7 @@ def _notes(comments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _kinds(path: Path, preamble: Preamble, delimiter: str, notes: TableNotes, options: ReadOptions) -> dict[str, bool]:
-    """Column name -> whether it is numeric, judged by the first block; an empty column counts where a number belongs."""
+    """Column name -> whether it is numeric, by the first block; an empty one counts where a number belongs."""
     try:
         schema = _open(path, preamble, delimiter, pacsv.ConvertOptions()).schema
     except (pa.ArrowException, ValueError) as error:
@@ -145,7 +146,7 @@ def _refuse_line_breaks(scene: Trajectory) -> None:
     for text in (scene.scene, *scene.node_ids.tolist(), *scene.node_types.tolist()):
         if isinstance(text, str) and ("\n" in text or "\r" in text):
             raise UsageError(
-                f"scene '{scene.scene}': the name {text!r} has a line break, which a CSV cannot hold; write npz or parquet"
+                f"scene '{scene.scene}': the name {text!r} has a line break, which no CSV can hold; write parquet"
             )
 
 

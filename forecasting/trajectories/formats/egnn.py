@@ -1,4 +1,4 @@
-"""Sets of simulated bodies as published with EGNN and used by EqMotion: loc_*.npy (S, T, D, N) with vel_* and charges_*."""
+"""Simulated bodies as published with EGNN and used by EqMotion: loc_*.npy (S, T, D, N), vel_*.npy, charges_*.npy."""
 
 import re
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ _PARTITIONS = {"train": "train", "valid": "validation", "test": "test"}
 class EgnnFormat(Format):
     """A folder of such sets, one ``loc_*.npy`` of it, or an npz with the arrays loc, vel and charges.
 
-    One scene per simulation. Fields: ``velocity`` and, where the set has them, ``charge``. The ``edges_*`` files of charged sets
-    are products of charges and are not read; those of springs become edges.
+    One scene per simulation, with the field ``velocity`` and, where the set has it, ``charge``. The ``edges_*`` files
+    of charged sets are products of charges and are not read; those of springs become edges.
     """
 
     name = "egnn"
@@ -84,17 +84,17 @@ def _npy_set(path: Path, options: ReadOptions) -> Iterator[Trajectory]:
                 arrays[name] = load_npy(beside)
     rate = options.resolve_rate(path, RATE if "small" in stem else None)
     partition = _PARTITIONS[match["partition"]] if match else ""
-    yield from _simulations(path, stem, arrays, rate, partition, options)
+    yield from _simulations(path, stem, arrays, options, rate=rate, partition=partition)
 
 
 def _npz_set(path: Path, options: ReadOptions) -> Iterator[Trajectory]:
     with ArrayArchive(path) as archive:
         arrays = {name: archive.load(name) for name in ("loc", "vel", "charges") if name in archive or name == "loc"}
-    yield from _simulations(path, path.stem, arrays, options.resolve_rate(path, RATE), "", options)
+    yield from _simulations(path, path.stem, arrays, options, rate=options.resolve_rate(path, RATE), partition="")
 
 
 def _simulations(
-    path: Path, stem: str, arrays: dict[str, NDArray[Any]], rate: float, partition: str, options: ReadOptions
+    path: Path, stem: str, arrays: dict[str, NDArray[Any]], options: ReadOptions, *, rate: float, partition: str
 ) -> Iterator[Trajectory]:
     loc = arrays["loc"]
     if loc.ndim != 4 or loc.shape[2] not in (2, 3):

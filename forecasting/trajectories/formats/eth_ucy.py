@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forecasting.trajectories.formats._text import Preamble, load_numbers, looks_numeric, sample_lines
+from forecasting.trajectories.formats._text_rows import read_rows
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
-from forecasting.trajectories.formats.long_form import read_rows
 from forecasting.trajectories.trajectory import Trajectory
 
 RATE = 25.0
-"""[frames/s] of the videos; one row stands every 10 frames, 0.4 s. `biwi_eth` steps 0.667 s in truth: read it with --rate 15."""
+"""[frames/s] of the videos; rows step 10 frames, 0.4 s. `biwi_eth` truly steps 0.667 s: read it with --rate 15."""
 
 
 class EthUcyFormat(Format):

@@ -1,4 +1,4 @@
-"""Trajectories of the Jülich pedestrian experiments: id, frame, x, y, z between blanks or tabs, with a ``#`` header or none."""
+"""Text files of the Jülich pedestrian experiments: id, frame, x, y, z between blanks, with a ``#`` header or none."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 from forecasting.errors import DataError
 from forecasting.trajectories.formats._table_notes import FieldNote
 from forecasting.trajectories.formats._text import Preamble, load_numbers, looks_numeric, sample_lines
+from forecasting.trajectories.formats._text_rows import read_rows
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
-from forecasting.trajectories.formats.long_form import read_rows
 from forecasting.trajectories.trajectory import Trajectory
 
 _RATE = re.compile(r"framerate\s*:?\s*([0-9.]+)", re.IGNORECASE)

@@ -1,21 +1,20 @@
-"""Tables in long form, one row per node and time, to trajectories and back; shared by every format that keeps rows."""
+"""Tables in long form, one row per node and time, to trajectories; shared by every format that keeps rows."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from forecasting.errors import DataError, UsageError
+from forecasting.errors import DataError
 from forecasting.trajectories.formats._arrays import observed
 from forecasting.trajectories.formats._layout import Layout
-from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes, field_columns
-from forecasting.trajectories.formats._text import line_of_row
+from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes
 from forecasting.trajectories.formats.base import ReadOptions
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 
@@ -61,8 +60,8 @@ class LongTable:
                 if not pending:
                     if name in seen:
                         raise DataError(
-                            f"{self.path}: scene '{name}' goes on at {self.place(row + start)} after another one began; "
-                            "sort the rows by scene"
+                            f"{self.path}: scene '{name}' goes on at {self.place(row + start)} after another one "
+                            "began; sort the rows by scene"
                         )
                     seen.add(name)
                     current, first = name, row + start
@@ -84,7 +83,7 @@ class LongTable:
         if column.null_count:
             raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(codes < 0)[0]))} has no scene")
         edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             yield str(column.dictionary[int(codes[start])]), start, stop
 
     def _pivot(self, scene: str, batches: list[pa.RecordBatch], first: int) -> Trajectory:
@@ -117,7 +116,7 @@ class LongTable:
             frame=layout.frame,
             edges=edges,
             edge_types=edge_types,
-            fields={name: self._field(name, note, batches, grid, node, first) for name, note in layout.fields.items()},
+            fields={name: self._field(name, note, batches, grid, first) for name, note in layout.fields.items()},
             source=Source(str(self.path), self.format, options),
             partition=layout.notes.partitions.get(scene, ""),
         )
@@ -126,7 +125,7 @@ class LongTable:
         parts = np.count_nonzero(~np.isnan(positions[~valid]).all(axis=1))
         if parts:
             logger.warning(
-                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; a plane is read with --columns z=",
+                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; for a plane: --columns z=",
                 self.path,
                 scene,
                 parts,
@@ -146,16 +145,16 @@ class LongTable:
     def _grid(self, frame: Int, node: Int, steps: int, nodes: int, first: int) -> "Grid":
         if steps * nodes > MAX_EMPTY_GRID and steps * nodes > 1000 * len(frame):
             raise DataError(
-                f"{self.path}: {len(frame)} rows would spread over {steps} frames x {nodes} nodes, nearly all of it empty; split "
+                f"{self.path}: {len(frame)} rows would lie in {steps} frames x {nodes} nodes, nearly all empty; split "
                 "them into scenes with a column 'scene'"
             )
         grid = Grid(frame, node, steps, nodes)
         if grid.duplicates and self.options.on_error == "fail":
             at_frame, at_node, row = grid.duplicates[0]
             raise DataError(
-                f"{self.path}: {self.place(first + row)} repeats node number {at_node} of frame number {at_frame} of the scene "
-                f"(check duplicate_node, {len(grid.duplicates)} such rows); remove one of the rows, or read with --on-error mask "
-                "or drop"
+                f"{self.path}: {self.place(first + row)} repeats node number {at_node} of frame number {at_frame} "
+                f"(check duplicate_node, {len(grid.duplicates)} such rows); remove one of the rows, or read with "
+                "--on-error mask or drop"
             )
         return grid
 
@@ -169,23 +168,21 @@ class LongTable:
         if changed.any():
             row = int(np.argmax(changed))
             raise DataError(
-                f"{self.path}: {self.place(first + row)} gives a node another type than before; types do not change in time: "
-                "correct the row, or leave types out with --columns type="
+                f"{self.path}: {self.place(first + row)} gives a node another type than before; types do not change "
+                "in time: correct the row, or leave types out with --columns type="
             )
         texts = np.array([*map(str, names.to_pylist()), ""], dtype=str)
         return texts[of_node]
 
-    def _field(
-        self, name: str, note: FieldNote, batches: list[pa.RecordBatch], grid: "Grid", node: Int, first: int
-    ) -> Field:
+    def _field(self, name: str, note: FieldNote, batches: list[pa.RecordBatch], grid: "Grid", first: int) -> Field:
         values = _numbers(batches, note.columns)
         if self.layout.scaled and name == "velocity" and name not in self.layout.notes.fields:
             values = self.layout.unit.from_file(values)
         if note.per_frame:
             return Field(grid.scatter(values), note.irreps, note.unit, note.translates)
         constant = np.full((grid.nodes, values.shape[1]), np.nan)
-        constant[node[::-1]] = values[::-1]
-        changed = ~((constant[node] == values) | np.isnan(values)).all(axis=1)
+        constant[grid.node[::-1]] = values[::-1]
+        changed = ~((constant[grid.node] == values) | np.isnan(values)).all(axis=1)
         if changed.any():
             place = self.place(first + int(np.argmax(changed)))
             raise DataError(f"{self.path}: {place} changes field '{name}', which the table notes as constant in time")
@@ -196,11 +193,12 @@ class Grid:
     """Where each row of a scene goes in an array of frames x nodes.
 
     Attributes:
+        node: (rows,) number of each row's node.
         duplicates: (frame, node, row) of rows for an entry that an earlier row has; such entries stay empty.
     """
 
     def __init__(self, frame: Int, node: Int, steps: int, nodes: int) -> None:
-        self.steps, self.nodes = steps, nodes
+        self.node, self.steps, self.nodes = node, steps, nodes
         flat = frame * nodes + node
         self._flat: Int | None = flat
         self._refused: Int = flat[:0]
@@ -225,52 +223,6 @@ class Grid:
         out[self._flat] = values
         out[self._refused] = np.nan
         return out.reshape(shape)
-
-
-def rows_of(scene: Trajectory) -> pa.Table:
-    """A scene in long form: scene, time, node, type, x, y[, z], fields.
-
-    Frame by frame, an entry has a row where it is valid or a field has a value; the first frame lists every node and every
-    frame has a row, so that nothing is lost.
-
-    Raises:
-        UsageError: if the scene has no frames or no nodes, or two columns would have one name.
-    """
-    if not scene.valid.size:
-        raise UsageError(
-            f"scene '{scene.scene}' has {scene.valid.shape[0]} frames and {scene.valid.shape[1]} nodes: no rows to write"
-        )
-    keep = scene.valid.copy()
-    for item in scene.fields.values():
-        if item.per_frame:
-            keep |= ~np.isnan(item.values).all(axis=2)
-    keep[0] = True
-    keep[:, 0] |= ~keep.any(axis=1)
-    frame, node = np.nonzero(keep)
-    ids = scene.node_ids.astype(np.int64) if scene.node_ids.dtype.kind in "iu" else scene.node_ids.astype(str)
-    columns = {
-        "scene": pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(frame), dtype=np.int32)), pa.array([scene.scene])
-        ),
-        "time": pa.array(scene.time[frame]),
-        "node": pa.array(ids[node]),
-        "type": pa.DictionaryArray.from_arrays(*_categories(scene.node_types, node)),
-    }
-    places = np.where(scene.valid[..., None], scene.positions, np.nan)[keep]
-    wanted = [(name, places[:, index]) for index, name in enumerate("xyz"[: scene.dim])]
-    for name, item in scene.fields.items():
-        values = item.values[keep] if item.per_frame else item.values[node]
-        wanted += [(column, values[:, c]) for c, column in enumerate(field_columns(name, item.irreps, scene.dim))]
-    for name, values in wanted:
-        if name in columns:
-            raise UsageError(f"scene '{scene.scene}' has two columns named '{name}'; rename the field, or write npz")
-        columns[name] = pa.array(np.ascontiguousarray(values), from_pandas=True)
-    return pa.table(columns)
-
-
-def _categories(types: NDArray[np.str_], node: Int) -> tuple[pa.Array, pa.Array]:
-    names, codes = np.unique(types.astype(str), return_inverse=True)
-    return pa.array(codes.astype(np.int32)[node]), pa.array(names.tolist(), type=pa.string())
 
 
 def _numbers(batches: list[pa.RecordBatch], columns: tuple[str, ...]) -> NDArray[np.float64]:
@@ -327,47 +279,3 @@ def _ids(names: pa.Array, notes: TableNotes) -> NDArray[Any]:
 def _is_integer(text: str) -> bool:
     whole = text.removesuffix(".0")
     return whole.lstrip("-").isdecimal() and whole.isascii() and str(int(whole)) == whole and len(whole) < 18
-
-
-def read_rows(
-    path: Path,
-    name: str,
-    columns: Mapping[str, NDArray[np.float64]],
-    options: ReadOptions,
-    skip: int,
-    *,
-    unit: str,
-    rate: float | None,
-    node_type: str,
-    fields: Mapping[str, FieldNote] = MappingProxyType({}),
-) -> Trajectory:
-    """The one scene of a planar text table of frame, node, x, y and fields.
-
-    Args:
-        path: of the file.
-        name: of the format.
-        columns: frame, node, x, y and those of the fields, each (rows,).
-        options: what the user says.
-        skip: lines before the first row.
-        unit: text of the unit that the file or its format declares, or empty.
-        rate: [frames/s] that it declares, or None.
-        node_type: of every node, unless the user says another.
-        fields: name -> columns and meaning.
-    """
-    of_file = options.resolve_unit(path, 2, unit)
-    layout = Layout(
-        scene="",
-        clock="frame",
-        rate=options.resolve_rate(path, rate),
-        node="node",
-        type="",
-        axes=("x", "y"),
-        fields=fields,
-        unit=of_file,
-        frame=options.resolve_frame(path, 2),
-        scaled=bool(of_file.per_axis),
-        notes=TableNotes(fields=dict(fields)),
-    )
-    typed = replace(options, node_type=options.node_type or node_type)
-    table = LongTable(path, name, layout, typed, lambda row: line_of_row(path, skip, row))
-    return next(table.scenes([pa.record_batch({name: pa.array(values) for name, values in columns.items()})]))

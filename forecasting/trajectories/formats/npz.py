@@ -1,6 +1,5 @@
 """Numpy arrays of positions (T, N, D): npy files, anybody's npz, and our own npz with everything a trajectory holds."""
 
-import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.errors import DataError, ForecastingError, UsageError
+from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._arrays import (
     NPY_MAGIC,
@@ -23,12 +22,19 @@ from forecasting.trajectories.formats._arrays import (
     observed,
     read_header,
 )
+from forecasting.trajectories.formats._npz_schema import (
+    SCHEMA,
+    SCHEMA_KEY,
+    add_array,
+    arrays_of,
+    checked_edges,
+    checked_ids,
+    located,
+    read_scenes,
+)
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
 from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
-from forecasting.trajectories.units import Unit
 
-SCHEMA = "forecasting.trajectories/1"
-SCHEMA_KEY = "schema"
 POSITION_KEYS = ("positions", "trajectories", "position", "pos", "xyz", "xy")
 RATE_KEYS = ("frames_per_second", "fps", "rate", "frame_rate")
 SIDE_KEYS = {
@@ -58,7 +64,7 @@ class NpzFormat(Format):
         """High for our own files and for a single (T, N, 2 or 3) array; see `Format.sniff`."""
         if head.startswith(NPY_MAGIC):
             try:
-                return 0.8 if _is_positions(*read_header(BytesIO(head))) else 0.1
+                return 0.8 if _is_positions(read_header(BytesIO(head))) else 0.1
             except Exception:  # any fault of the header: `read` says which
                 return 0.4
         headers = archive_headers(path, head)
@@ -79,7 +85,7 @@ class NpzFormat(Format):
             return
         with ArrayArchive(path) as archive:
             if SCHEMA_KEY in archive and not options.key:
-                yield from _own_scenes(archive, options)
+                yield from read_scenes(archive, options)
                 return
             key = options.key or _choose_key(path, {name: archive.header(name) for name in archive.names})
             sides = {
@@ -92,19 +98,19 @@ class NpzFormat(Format):
         if path.suffix.lower() != ".npz":
             raise UsageError(f"{path}: an npy file cannot hold times, ids and units; write to a name that ends in .npz")
         with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            count = 0
-            for count, scene in enumerate(trajectories, start=1):
-                for name, array in _arrays_of(scene).items():
-                    _add(archive, f"{count - 1}/{name}", array)
-            _add(archive, SCHEMA_KEY, np.array(json.dumps({"schema": SCHEMA, "scenes": count})))
+            add_array(archive, SCHEMA_KEY, np.array(SCHEMA))
+            for index, scene in enumerate(trajectories):
+                for name, array in arrays_of(scene).items():
+                    add_array(archive, f"{index}/{name}", array)
 
 
-def _is_positions(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+def _is_positions(header: Header) -> bool:
+    shape, dtype, _ = header
     return len(shape) == 3 and shape[2] in (2, 3) and dtype.kind in "iuf"
 
 
 def _candidates(headers: Mapping[str, Header]) -> list[str]:
-    found = [name for name, header in headers.items() if _is_positions(*header)]
+    found = [name for name, header in headers.items() if _is_positions(header)]
     preferred = [name for name in found if name in POSITION_KEYS]
     return preferred[:1] or [name for name in found if name not in SIDE_KEYS]
 
@@ -113,7 +119,7 @@ def _choose_key(path: Path, headers: Mapping[str, Header]) -> str:
     found = _candidates(headers)
     if len(found) == 1:
         return found[0]
-    shapes = ", ".join(f"{name} {shape}" for name, (shape, _) in list(headers.items())[:12])
+    shapes = ", ".join(f"{name} {shape}" for name, (shape, *_) in list(headers.items())[:12])
     problem = "several arrays that could be positions" if found else "no array of shape (T, N, 2) or (T, N, 3)"
     error = UsageError if found else DataError
     raise error(f"{path}: {problem} among {shapes}; name the array of positions with --key")
@@ -125,8 +131,8 @@ def _plain(
     positions = as_numbers(values, path, key or "positions")
     if positions.ndim != 3 or positions.shape[2] not in (2, 3):
         raise DataError(
-            f"{path}: {key or 'the array'} has shape {positions.shape}, expected (frames, nodes, 2) or (frames, nodes, 3); "
-            "transpose it, or name another array with --key"
+            f"{path}: {key or 'the array'} has shape {positions.shape}, expected (frames, nodes, 2) or "
+            "(frames, nodes, 3); transpose it, or name another array with --key"
         )
     steps, nodes, dim = positions.shape
     unit = options.resolve_unit(path, dim, _text(path, sides, "unit"))
@@ -140,17 +146,17 @@ def _plain(
     edges = sides.get("edges", np.zeros((0, 2), dtype=np.int64))
     types = _shaped(path, sides, "node_types", (nodes,), np.full(nodes, options.node_type or "node"))
     time, clock = _clock(path, sides, options, steps)
-    with _located(path):
+    with located(path):
         return Trajectory(
             scene=path.stem,
             time=time,
             positions=np.where(valid[..., None], unit.from_file(positions), np.nan),
             valid=valid,
-            node_ids=_ids(path, _shaped(path, sides, "node_ids", (nodes,), np.arange(nodes))),
+            node_ids=checked_ids(path, _shaped(path, sides, "node_ids", (nodes,), np.arange(nodes))),
             node_types=types.astype(str),
             unit=unit,
             frame=Frame(frame.up, _text(path, sides, "handedness") or "right"),
-            edges=_edges(path, edges, nodes),
+            edges=checked_edges(path, edges, nodes),
             edge_types=_shaped(path, sides, "edge_types", (len(edges),), np.full(len(edges), "edge")).astype(str),
             fields=fields,
             source=Source(str(path), "npz", {**({"key": key} if key else {}), **clock}),
@@ -179,22 +185,6 @@ def _shaped(
     return array
 
 
-def _ids(path: Path, ids: NDArray[Any]) -> NDArray[Any]:
-    if ids.dtype.kind not in "iuU":
-        raise DataError(f"{path}: node_ids are {ids.dtype}, expected integers or texts")
-    return ids.astype(np.int64) if ids.dtype.kind in "iu" else ids
-
-
-def _edges(path: Path, edges: NDArray[Any], nodes: int) -> NDArray[np.int64]:
-    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
-        raise DataError(f"{path}: edges are {edges.dtype} of shape {edges.shape}, expected integer pairs (E, 2)")
-    if edges.size and (edges.min() < 0 or edges.max() >= nodes):
-        raise DataError(
-            f"{path}: edges name the nodes {edges.min()}..{edges.max()}, but there are nodes 0..{nodes - 1}"
-        )
-    return edges.astype(np.int64)
-
-
 def _clock(
     path: Path, sides: Mapping[str, NDArray[Any]], options: ReadOptions, steps: int
 ) -> tuple[NDArray[np.float64], dict[str, float]]:
@@ -206,95 +196,6 @@ def _clock(
         declared = 1.0 / step if step > 0 else None
     rate = options.resolve_rate(path, declared)
     return np.arange(steps) / rate, {"rate": rate}
-
-
-def _own_scenes(archive: ArrayArchive, options: ReadOptions) -> Iterator[Trajectory]:
-    with _located(archive.path):
-        about = json.loads(archive.text(SCHEMA_KEY))
-    if not isinstance(about, dict) or about.get("schema") != SCHEMA:
-        raise DataError(f"{archive.path}: its schema is {about}, this program reads {SCHEMA}; name an array with --key")
-    for index in range(int(about.get("scenes", 0))):
-        with _located(archive.path):
-            scene = _own_scene(archive, f"{index}/", options)
-        yield scene
-
-
-def _own_scene(archive: ArrayArchive, prefix: str, options: ReadOptions) -> Trajectory:
-    about = json.loads(archive.text(f"{prefix}about"))
-    arrays = {name: archive.load(prefix + name) for name in ("positions", "time", "valid", "node_ids", "node_types")}
-    positions = as_numbers(arrays["positions"], archive.path, "positions")
-    valid = arrays["valid"].astype(bool) & observed(positions)
-    unit = Unit(about["unit"], tuple(about["per_axis"]))
-    if options.unit:
-        unit = options.resolve_unit(archive.path, positions.shape[2])
-        positions = unit.from_file(positions)
-    frame = Frame(about["up"], about["handedness"])
-    return Trajectory(
-        scene=about["scene"],
-        time=as_numbers(arrays["time"], archive.path, "time"),
-        positions=positions,
-        valid=valid,
-        node_ids=_ids(archive.path, arrays["node_ids"]),
-        node_types=arrays["node_types"],
-        unit=unit,
-        frame=Frame(options.resolve_frame(archive.path, 3).up, frame.handedness) if options.up else frame,
-        edges=_edges(archive.path, archive.load(f"{prefix}edges"), positions.shape[1]),
-        edge_types=archive.load(f"{prefix}edge_types"),
-        fields={
-            name: Field(as_numbers(archive.load(f"{prefix}field/{name}"), archive.path, name), *note)
-            for name, note in about["fields"].items()
-        },
-        source=Source(str(archive.path), "npz"),
-        partition=about["partition"],
-    )
-
-
-def _arrays_of(scene: Trajectory) -> dict[str, NDArray[Any]]:
-    about = {
-        "scene": scene.scene,
-        "unit": scene.unit.name,
-        "per_axis": list(scene.unit.per_axis),
-        "up": scene.frame.up,
-        "handedness": scene.frame.handedness,
-        "partition": scene.partition,
-        "fields": {name: [item.irreps, item.unit, item.translates] for name, item in scene.fields.items()},
-    }
-    return {
-        "about": np.array(json.dumps(about)),
-        "time": scene.time,
-        "positions": scene.positions,
-        "valid": scene.valid,
-        "node_ids": scene.node_ids,
-        "node_types": scene.node_types,
-        "edges": scene.edges,
-        "edge_types": scene.edge_types,
-        **{f"field/{name}": item.values for name, item in scene.fields.items()},
-    }
-
-
-def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
-    if array.dtype.hasobject:
-        raise UsageError(f"'{name}' holds Python objects; node ids and types must be arrays of integers or texts")
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-        np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-
-
-class _located:
-    """Name the file in errors about the contents of what was read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ForecastingError) and str(self.path) not in str(error):
-            raise DataError(f"{self.path}: {error}") from None
-        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, IndexError)):
-            raise DataError(
-                f"{self.path}: its description of a scene is damaged ({error}); write the file again"
-            ) from None
 
 
 FORMATS.register(NpzFormat.name)(NpzFormat())

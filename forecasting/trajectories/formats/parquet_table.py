@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import find_layout, looks_long
+from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import first_line
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
-from forecasting.trajectories.formats.long_form import LongTable, rows_of
+from forecasting.trajectories.formats.long_form import LongTable
 from forecasting.trajectories.trajectory import Trajectory
 
 MAGIC = b"PAR1"
@@ -56,7 +57,8 @@ class ParquetFormat(Format):
         """Write one table in row groups of whole scenes; see `Format.write`."""
         notes, writer = None, None
         with atomic_file(path) as temporary:
-            for tables, notes in _groups(trajectories):
+            for tables, shared in _groups(trajectories):
+                notes = shared
                 rows = pa.concat_tables(tables).unify_dictionaries()
                 writer = writer or _writer(temporary, rows.schema)
                 writer.write_table(rows, row_group_size=len(rows))

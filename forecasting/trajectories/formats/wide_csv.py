@@ -100,8 +100,8 @@ class _Columns:
         """Match the header, ``--wide`` and ``--columns time=NAME``."""
         if not headed and len(options.wide) != len(cells):
             raise UsageError(
-                f"{path}: {len(cells)} columns without a header, but --wide names {len(options.wide)}; name every column in order, "
-                f"for instance --wide {_example(len(cells))} ('{SKIP}' leaves one out)"
+                f"{path}: {len(cells)} columns without a header, but --wide names {len(options.wide)}; name every one "
+                f"in order, for instance --wide {_example(len(cells))} ('{SKIP}' leaves one out)"
             )
         names = [name.strip() for name in (cells if headed else options.wide)]
         clock = _clock(path, names, options)
@@ -146,7 +146,7 @@ def _nodes(path: Path, labels: Sequence[str]) -> tuple[tuple[str, ...], int]:
     dim = len(pairs) // len(nodes)
     if dim not in (2, 3) or pairs != [(node, axis) for node in nodes for axis in "xyz"[:dim]]:
         raise UsageError(
-            f"{path}: the columns {', '.join(labels[:6])} are not x and y (and z) of one node after the other; order them with --wide"
+            f"{path}: the columns {', '.join(labels[:6])} are not x, y (and z) node by node; order them with --wide"
         )
     return nodes, dim
 
