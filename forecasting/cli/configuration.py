@@ -60,6 +60,12 @@ def restore(run: str, overrides: Sequence[str]) -> dict[str, Any]:
     return {**{str(key): value for key, value in plain.items()}, "run": run}
 
 
+def as_overrides(config: Mapping[str, Any]) -> list[str]:
+    """Keys with dots and plain values as KEY=VALUE texts."""
+    groups = _groups()
+    return [f"{key}={value}" if key in groups else f"{key}={_literal(value)}" for key, value in config.items()]
+
+
 def save(config: Mapping[str, Any], path: Path) -> None:
     """Write a configuration as YAML, atomically."""
     with atomic_file(path) as temporary:
@@ -93,6 +99,18 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
         raise UsageError("the configuration is not a mapping")
     plain.pop("experiment", None)
     return {str(key): value for key, value in plain.items()}
+
+
+def _literal(value: Any) -> str:
+    """A plain value in Hydra's grammar."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_literal, value)) + "]"
+    if isinstance(value, str | Path):
+        text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{text}'"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _groups() -> set[str]:

@@ -1,13 +1,13 @@
 """The Lightning module: one step of learning, exact validation, and all state that a continued run needs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from forecasting.errors import NumericalError, UsageError
 from forecasting.graphs.batch import GraphBatch
@@ -50,7 +50,7 @@ class TrainingModule(lightning.LightningModule):
         self.model = problem.model
         self.controller = controller
         self.average = (
-            AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay)) if settings.ema_decay else None
+            AveragedModel(self.model, multi_avg_fn=_warm_average(settings.ema_decay)) if settings.ema_decay else None
         )
         if self.average is not None:
             self.average.requires_grad_(False)
@@ -153,3 +153,13 @@ class TrainingModule(lightning.LightningModule):
             "weights were left as they were. Lower training.learning_rate, set training.clip_norm, or look at these scenes with "
             "`forecast inspect`"
         )
+
+
+def _warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential average whose decay starts small, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten."""
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, weight)
+
+    return update

@@ -1,0 +1,90 @@
+"""The functions behind `import forecasting`; see the package's docstring for an example."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from forecasting import packages
+from forecasting.errors import UsageError
+from forecasting.inference.forecast import Forecast
+from forecasting.numerics import configure
+from forecasting.trajectories.dataset import Dataset, build_dataset
+from forecasting.trajectories.trajectory import Trajectory
+
+__all__ = ["Package", "build_dataset", "load", "read", "train"]
+
+
+def read(paths: str | Path | Sequence[str | Path], format: str = "", **options: Any) -> list[Trajectory]:
+    """The scenes of trajectory files.
+
+    Args:
+        paths: a file, a folder, or several.
+        format: name of the reader; by default the content decides.
+        options: what the files do not say, see `ReadOptions`: unit, up, rate, key, columns, wide, node_type.
+
+    Raises:
+        DataError: if a file is not what it says it is.
+        UsageError: if something must be said that the files do not say.
+    """
+    from forecasting.plain import call
+    from forecasting.trajectories.formats import ReadOptions
+    from forecasting.trajectories.reading import read_trajectories
+
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    return list(read_trajectories(several, call(ReadOptions, options, "read"), format))
+
+
+@dataclass(frozen=True)
+class Package(packages.Package):
+    """A trained model package that can be put to work; see `forecasting.packages.Package` for what it holds."""
+
+    def predict(self, scenes: Trajectory | Iterable[Trajectory], every: int | None = None) -> list[Forecast]:
+        """Forecast scenes from their last frame, or from every n-th frame that has a whole history.
+
+        Raises:
+            DataError: if a scene lacks what the model needs; UsageError: if units cannot be converted.
+        """
+        from forecasting.inference.predictor import Anchors, Predictor
+
+        if every is not None and every < 1:
+            raise UsageError(f"every must be at least 1, found {every}")
+        configure()
+        several = [scenes] if isinstance(scenes, Trajectory) else scenes
+        return list(Predictor(self).trajectories(several, Anchors(every)))
+
+    def evaluate(self, dataset: Dataset, partition: str = "test", seed: int = 0) -> dict[str, Any]:
+        """Errors on plain and transformed copies, baselines beside them; see `evaluation.protocol.evaluate`."""
+        from forecasting.evaluation.protocol import evaluate, partition_anchors
+
+        configure()
+        return evaluate(self, dataset, partition_anchors(self, dataset, partition), seed=seed)
+
+
+def train(config: Mapping[str, Any], run: str | Path | None = None) -> Package:
+    """Train and return the package.
+
+    Args:
+        config: keys of the configuration files with dots (``{"data.path": "x.csv", "training.epochs": 20}``); groups by their
+            name (``{"model": "gnn"}``). Everything else keeps its default in configs/.
+        run: run folder; by default one under checkpoints/.
+
+    Raises:
+        UsageError: if a key or value is wrong.
+        DataError: if the data cannot be read or used.
+    """
+    from forecasting.cli.configuration import as_overrides, compose
+    from forecasting.cli.train import train_from
+
+    chosen = dict(config) if run is None else {**config, "run": str(run)}
+    return load(train_from(compose(as_overrides(chosen)))["package"])
+
+
+def load(path: str | Path) -> Package:
+    """Read a package, or the package of a run folder.
+
+    Raises:
+        PackageError: if it is missing or damaged.
+    """
+    package = packages.load_package(path)
+    return Package(**{item.name: getattr(package, item.name) for item in fields(package)})
