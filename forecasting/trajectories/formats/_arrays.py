@@ -147,13 +147,6 @@ class ArrayArchive:
             raise DataError(f"{self.path}: '{name}' is {array.dtype} of shape {array.shape}, expected one text")
         return str(array.reshape(())[()])
 
-    def number(self, name: str) -> float:
-        """A single number."""
-        array = self.load(name)
-        if array.size != 1 or array.dtype.kind not in "iuf":
-            raise DataError(f"{self.path}: '{name}' is {array.dtype} of shape {array.shape}, expected one number")
-        return float(array.reshape(())[()])
-
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
         with reading_errors(self.path), self._archive.open(self._members[name]) as stream:

@@ -23,6 +23,10 @@ ROLES = {
 }
 
 
+LEFT_OUT = "-"
+"""Instead of the name of a column: do not read it."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The columns of a table by what they mean; an empty name where there is no such column.
@@ -70,7 +74,7 @@ def find_layout(path: Path, columns: Mapping[str, bool], notes: TableNotes, opti
         path: for messages.
         columns: column name -> whether it is numeric, in file order.
         notes: what the table says about itself.
-        options: what the user says; a column mapped to an empty name is not read.
+        options: what the user says; a column mapped to `LEFT_OUT` is not read.
 
     Raises:
         DataError: if a needed column is missing.
@@ -120,7 +124,9 @@ def _find(path: Path, role: str, columns: Mapping[str, bool], options: ReadOptio
     wanted = options.columns.get(role)
     if wanted is None:
         return next((name for name in columns if name.strip().lower() in ROLES[role]), "")
-    if wanted and wanted not in columns:
+    if wanted == LEFT_OUT:
+        return ""
+    if wanted not in columns:
         raise UsageError(f"{path}: there is no column '{wanted}' (for {role}); {did_you_mean(wanted, columns)}")
     return wanted
 
@@ -148,15 +154,15 @@ def _guess_fields(
 
 
 def _renamed(columns: Mapping[str, bool], options: ReadOptions) -> Iterator[tuple[str, str]]:
-    """(file's column, our name) for mapped fields; a prefix maps all components, '' leaves a column out."""
+    """(file's column, our name) for mapped fields; a prefix maps all components, '-' leaves a column out."""
     for ours, theirs in options.columns.items():
         if ours in ROLES:
             continue
         if theirs in columns:
             yield theirs, ours
-        elif not theirs and ours in columns:
+        elif theirs == LEFT_OUT and ours in columns:
             yield ours, ""
-        elif theirs and f"{theirs}_x" in columns:
+        elif f"{theirs}_x" in columns:
             yield from ((f"{theirs}_{axis}", f"{ours}_{axis}") for axis in "xyz" if f"{theirs}_{axis}" in columns)
         else:
             raise UsageError(

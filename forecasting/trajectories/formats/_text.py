@@ -83,7 +83,7 @@ def sample_lines(head: bytes) -> list[str]:
         text = head[: head.rfind(b"\n") + 1 or len(head)].decode("utf-8")
     except UnicodeDecodeError:
         return []
-    return [] if "\0" in text else text.splitlines()
+    return [] if "\0" in text else text.split("\n")
 
 
 def split_line(line: str) -> tuple[str, list[str]]:

@@ -21,7 +21,8 @@ class ReadOptions:
         up: axis against gravity (``z``, ``-y``, ``none`` …).
         rate: frames per second; where a file counts frames, this overrides the format's own rate.
         key: name of the array inside an npz.
-        columns: our name -> the file's column name, for tables (scene, time, frame, node, type, x, y, z, field names).
+        columns: our name -> the file's column name, for tables (scene, time, frame, node, type, x, y, z, field names);
+            ``-`` leaves a column out.
         wide: columns of a wide table in order, node by node: x0, y0, x1, y1, …
         node_type: type given to nodes of formats that do not name one.
         on_error: what to do with two rows for one node and time, which an array cannot hold: ``fail`` raises, ``mask``

@@ -43,7 +43,7 @@ class JuelichFormat(Format):
         values = load_numbers(path, preamble, width=4 if len(preamble.first.split()) == 4 else 5)
         columns = dict(zip(("node", "frame", "x", "y", "height"), values.T, strict=False))
         unit = heads[0]["x"] or "" if heads else ""
-        height_unit = (heads[0]["z"] or unit) if heads else options.unit
+        height_unit = options.unit or (heads[0]["z"] if heads else "") or unit or options.fallback_unit
         fields = {"height": FieldNote(("height",), "0e", height_unit, False, True)} if "height" in columns else {}
         rate = _number(path, rates[0]) if rates else None
         yield read_rows(

@@ -125,7 +125,7 @@ class LongTable:
         parts = np.count_nonzero(~np.isnan(positions[~valid]).all(axis=1))
         if parts:
             logger.warning(
-                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; for a plane: --columns z=",
+                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; for a plane: --columns z=-",
                 self.path,
                 scene,
                 parts,
@@ -169,7 +169,7 @@ class LongTable:
             row = int(np.argmax(changed))
             raise DataError(
                 f"{self.path}: {self.place(first + row)} gives a node another type than before; types do not change "
-                "in time: correct the row, or leave types out with --columns type="
+                "in time: correct the row, or leave types out with --columns type=-"
             )
         texts = np.array([*map(str, names.to_pylist()), ""], dtype=str)
         return texts[of_node]
