@@ -13,14 +13,14 @@ The whole way in one process: charged bodies fall along an axis that the model i
   forecast demo
   forecast demo -o /tmp/demo --epochs 10
 """
-GRAVITY, AXIS = 2.0, (0.3, -0.5, 0.81)
+GRAVITY, AXIS, STEPS = 9.81, (0.3, -0.5, 0.81), 701
 COUNTS = {"train": 1000, "validation": 200, "test": 400}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("-o", "--output", default="demo", help="folder for everything (default: demo)")
-    parser.add_argument("--epochs", type=int, default=60, help="of training (default: 60)")
+    parser.add_argument("--epochs", type=int, default=40, help="of training (default: 40)")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     configure()
     place = Path(options.output)
     note(f"1/5 simulating {sum(COUNTS.values())} scenes of charged bodies, gravity {GRAVITY} along an axis the model is not told")
-    world = build_simulator("nbody_charged_clean", {"gravity": GRAVITY, "axis": AXIS})
+    world = build_simulator("nbody_charged_clean", {"gravity": GRAVITY, "axis": AXIS, "steps": STEPS})
     scenes = world.partitioned(COUNTS, options.seed)
     dataset = build_dataset(scenes, place / "data", symmetry=world.symmetry)
     note("2/5 training")
