@@ -36,7 +36,7 @@ def main() -> None:
         windows = dataset.windows(spec, anchors)
         builder = GraphBuilder(schema_of(dataset.manifest, spec, topology), topology, Normalization.fit(windows, 1.0))
         batch = builder.build(windows)
-    ours = build_model("egnn", builder.schema, {"start": "static", "scalars": []})
+    ours = build_model("egnn", builder.schema, {"start": "static", "bounded": False, "scalars": []})
     plain = PlainEGNN(1, 2, 64, 4)
     same_weights(ours, plain)
 

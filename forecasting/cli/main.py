@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        result = options.run(options)
+        result = options.perform(options)
     except ForecastingError as error:
         return _fail(options, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print_json(result)
     else:
-        options.show(result)
+        options.present(result)
     return 0
 
 
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         module.add_arguments(verb)
         verb.add_argument("--json", action="store_true", help="print one JSON object on standard output and nothing else")
         verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        verb.set_defaults(run=module.run, show=module.show)
+        verb.set_defaults(perform=module.run, present=module.show)
     return parser
 
 

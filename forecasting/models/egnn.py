@@ -15,6 +15,7 @@ from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vecto
 from forecasting.models.mlp import perceptron
 
 STARTS = ("static", "constant_velocity")
+_TINY = 1e-12  # keeps the gradient of a length finite for coincident nodes
 
 
 class EGNNLayer(nn.Module):
@@ -23,7 +24,7 @@ class EGNNLayer(nn.Module):
     With h_i node features, x_i position, v_ic vectors (velocities first), a_ij edge invariants::
 
         m_ij  = φ_e(h_i, h_j, |x_i − x_j|², a_ij)
-        Δ_io  = Σ_c φ_v(h_i)_oc v_ic + 1/deg(i) Σ_j (x_i − x_j) φ_x(m_ij)_o
+        Δ_io  = Σ_c φ_v(h_i)_oc v_ic + 1/deg(i) Σ_j (x_i − x_j) φ_x(m_ij)_o / (1 + |x_i − x_j| if bounded)
         h_i  += φ_h(h_i, Σ_j m_ij)
 
     With one vector and one output, x_i + Δ_i is the published update with v the initial velocity. The published program also
@@ -31,11 +32,13 @@ class EGNNLayer(nn.Module):
 
     Args:
         hidden: width of h and m; edges: width of a; vectors: channels of v; outputs: o, displacements per node.
+        bounded: divide differences by 1 + their length, so that far nodes do not make the layers blow up (an option of the
+            published program).
     """
 
-    def __init__(self, hidden: int, edges: int, vectors: int, outputs: int) -> None:
+    def __init__(self, hidden: int, edges: int, vectors: int, outputs: int, bounded: bool) -> None:
         super().__init__()
-        self.hidden = hidden
+        self.hidden, self.bounded = hidden, bounded
         self.edge_first = nn.Linear(2 * hidden + 1 + edges, hidden)
         self.edge_rest = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
         self.node_net = perceptron([2 * hidden, hidden, hidden])
@@ -50,7 +53,10 @@ class EGNNLayer(nn.Module):
         """Update h (N, F) and return it with the displacements (N, outputs, 3)."""
         source, target = edge_index
         difference = x[target] - x[source]
-        messages = self.edge_rest(self._first(h, difference.square().sum(-1, keepdim=True), edges, source, target))
+        squared = difference.square().sum(-1, keepdim=True)
+        messages = self.edge_rest(self._first(h, squared, edges, source, target))
+        if self.bounded:
+            difference = difference / (1 + (squared + _TINY).sqrt())
         weights = self.coordinate_net(messages)
         pull = edge_sum(weights[..., None] * difference[:, None], target, len(h)) * inverse_degree[:, None, None]
         push = torch.einsum("noc,ncd->nod", self.velocity_net(h).unflatten(-1, (-1, vectors.shape[1])), vectors)
@@ -76,6 +82,7 @@ class EGNN(Forecaster):
         schema: of the graphs.
         hidden: width F; layers: number of layers.
         start: forecast that the network corrects, ``static`` (as published) or ``constant_velocity``.
+        bounded: see `EGNNLayer`; False as published.
         scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
     """
 
@@ -85,6 +92,7 @@ class EGNN(Forecaster):
         hidden: int = 64,
         layers: int = 4,
         start: str = "constant_velocity",
+        bounded: bool = True,
         scalars: Sequence[str] | None = None,
         products: Sequence[str] | None = None,
     ) -> None:
@@ -99,7 +107,7 @@ class EGNN(Forecaster):
         self.embedding = nn.Linear(self.node_inputs.width, hidden)
         vectors = vector_channels(schema)
         outputs = [1] * (layers - 1) + [schema.horizon]
-        self.layers = nn.ModuleList(EGNNLayer(hidden, self.edge_inputs.width, vectors, count) for count in outputs)
+        self.layers = nn.ModuleList(EGNNLayer(hidden, self.edge_inputs.width, vectors, count, bounded) for count in outputs)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`."""

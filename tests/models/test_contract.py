@@ -44,7 +44,7 @@ class TestEGNN(ForecasterContract):
 
 class TestEGNNAsPublished(ForecasterContract):
     model = "egnn"
-    arguments = {"hidden": 8, "layers": 2, "start": "static", "scalars": [], "products": ["charge"]}
+    arguments = {"hidden": 8, "layers": 2, "start": "static", "bounded": False, "scalars": [], "products": ["charge"]}
     follows = ALL
     reads_fields = True
 
