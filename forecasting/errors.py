@@ -7,6 +7,8 @@ Every message says what was found, where, what was expected, and what fixes it. 
 import difflib
 from collections.abc import Iterable
 
+MANY_NAMES = 16
+
 
 class ForecastingError(Exception):
     """Base of every error that is the user's to fix."""
@@ -39,12 +41,14 @@ class NumericalError(ForecastingError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest to `name`, then list them all.
+    """Say which known name is nearest to `name`, then list the known ones (where they are many, the nearest few).
 
     Returns:
         A sentence such as ``did you mean 'egnn'? Known: egnn, gnn, mlp``.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+    if len(names) > MANY_NAMES:
+        return hint + (f"Near: {', '.join(nearest)}" if nearest else f"there are {len(names)}, among them {', '.join(names[:5])}")
     return f"{hint}Known: {', '.join(names)}"

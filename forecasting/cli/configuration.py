@@ -49,7 +49,7 @@ def restore(run: str, overrides: Sequence[str]) -> dict[str, Any]:
         kept = OmegaConf.load(path)
         given = OmegaConf.from_dotlist(list(overrides))
         before = set(_flat(OmegaConf.to_container(kept)))
-        for key in _flat(OmegaConf.to_container(given)):
+        for key in filter(None, _flat(OmegaConf.to_container(given))):
             if key not in before and not key.startswith(OPEN):
                 raise UsageError(f"unknown config key '{key}'; {did_you_mean(key, before)}")
         plain = OmegaConf.to_container(OmegaConf.merge(kept, given), resolve=True)

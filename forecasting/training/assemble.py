@@ -43,12 +43,15 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
     anchors = {
         name: scored_anchors(dataset, window, part) for name, part in split.anchors(dataset, window).items()
     }
+    for name in ("train", "validation"):
+        if not len(anchors[name]):
+            raise UsageError(
+                f"{dataset.folder}: no {name} window has a future to score; shorten data.window or change data.split"
+            )
     _check_clock(dataset, anchors)
     topology = build_topology(config["graph"]["name"], config["graph"]["arguments"])
     schema = schema_of(dataset.manifest, window, topology)
     sample = anchors["train"][:: max(len(anchors["train"]) // WINDOWS_MEASURED, 1)]
-    if not len(sample):
-        raise UsageError(f"{dataset.folder}: no training window fits; shorten data.window or change data.split")
     normalization = Normalization.fit(dataset.windows(window, sample), data["length"])
     dtype = torch.float64 if settings.precision == "64" else torch.float32
     torch.manual_seed(seed)

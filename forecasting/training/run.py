@@ -15,7 +15,7 @@ from typing import Any
 import lightning
 import torch
 
-from forecasting.errors import DataError, NumericalError, UsageError
+from forecasting.errors import NumericalError, UsageError
 from forecasting.files import write_json
 from forecasting.packages.package import save_package
 from forecasting.training.callbacks import Checkpoints, GracefulStop, Keeper, ProgressLines, Say
@@ -68,13 +68,9 @@ def train(
     Raises:
         UsageError: if there is nothing to resume, or the settings changed in a way that matters.
         NumericalError: if the loss leaves the finite numbers; the package of the best weights so far is written first.
-        DataError: if a partition is empty.
     """
     place = Path(folder)
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
-    for partition in ("train", "validation"):
-        if not len(problem.anchors[partition]):
-            raise DataError(f"{problem.dataset.folder}: no {partition} window; change data.window or data.split")
     if not problem.model.needs_training:
         results = {"best_validation": None, "stopped": "nothing to train"}
         package = save_package(problem.package(problem.model.state_dict(), results), place / "package")

@@ -23,6 +23,7 @@ ROLES = {
 }
 
 
+NUMERIC_ROLES = ("time", "frame", "x", "y", "z")
 LEFT_OUT = "-"
 """Instead of the name of a column: do not read it."""
 
@@ -135,9 +136,8 @@ def _guess_fields(
     columns: Mapping[str, bool], role: Mapping[str, str], dim: int, unit: Unit, options: ReadOptions
 ) -> Iterator[tuple[str, FieldNote]]:
     """Every other numeric column: NAME_x, NAME_y[, NAME_z] together are a vector, the others are scalars."""
-    taken = {name for name in role.values() if name} | {
-        name for name in columns if name.strip().lower() in ("time", "frame")
-    }
+    usual = {alias for aliases in ROLES.values() for alias in aliases}
+    taken = set(role.values()) | {name for name in columns if name.strip().lower() in usual}
     ours = dict(_renamed(columns, options))
     free = {
         ours.get(name, name): name for name in columns if columns[name] and name not in taken and ours.get(name, name)
@@ -165,6 +165,4 @@ def _renamed(columns: Mapping[str, bool], options: ReadOptions) -> Iterator[tupl
         elif f"{theirs}_x" in columns:
             yield from ((f"{theirs}_{axis}", f"{ours}_{axis}") for axis in "xyz" if f"{theirs}_{axis}" in columns)
         else:
-            raise UsageError(
-                f"there is no column '{theirs or ours}' to map to '{ours}'; {did_you_mean(theirs or ours, columns)}"
-            )
+            raise UsageError(f"there is no column '{theirs}' to call '{ours}'; {did_you_mean(theirs, columns)}")

@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
-from forecasting.trajectories.formats._layout import Layout, find_layout, looks_long
+from forecasting.trajectories.formats._layout import NUMERIC_ROLES, Layout, find_layout, looks_long
 from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import (
@@ -93,16 +93,15 @@ def _notes(comments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _kinds(path: Path, preamble: Preamble, delimiter: str, notes: TableNotes, options: ReadOptions) -> dict[str, bool]:
-    """Column name -> whether it is numeric, by the first block; an empty one counts where a number belongs."""
+    """Column name -> whether it is numeric, by the first block or because a number belongs there."""
     try:
         schema = _open(path, preamble, delimiter, pacsv.ConvertOptions()).schema
     except (pa.ArrowException, ValueError) as error:
         raise _error(path, preamble, delimiter, [], error) from None
     expected = {column for note in notes.fields.values() for column in note.columns} | set(options.columns.values())
+    expected |= {name for name in schema.names if name.strip().lower() in NUMERIC_ROLES}
     return {
-        field.name: pa.types.is_integer(field.type)
-        or pa.types.is_floating(field.type)
-        or (pa.types.is_null(field.type) and (field.name in expected or field.name.strip().lower() in ("x", "y", "z")))
+        field.name: pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or field.name in expected
         for field in schema
     }
 

@@ -84,15 +84,20 @@ class LongTable:
             raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(codes < 0)[0]))} has no scene")
         edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
         for start, stop in pairwise(edges):
-            yield str(column.dictionary[int(codes[start])]), start, stop
+            name = str(column.dictionary[int(codes[start])])
+            if not name:
+                raise DataError(f"{self.path}: {self.place(row + start)} has no scene")
+            yield name, start, stop
 
     def _pivot(self, scene: str, batches: list[pa.RecordBatch], first: int) -> Trajectory:
         layout = self.layout
         times, frame = self._clock(batches, first)
         names, node = _ranked(_joined(batches, layout.node))
-        if (node < 0).any():
+        nameless = (node < 0) | (node == _place_of_empty(names))
+        if nameless.any():
+            row = first + int(np.argmax(nameless))
             raise DataError(
-                f"{self.path}: {self.place(first + int(np.argmax(node < 0)))} has no node in column '{layout.node}'"
+                f"{self.path}: {self.place(row)} has no node in column '{layout.node}'; name it or remove it"
             )
         grid = self._grid(frame, node, len(times), len(names), first)
         positions = grid.scatter(_numbers(batches, layout.axes))
@@ -125,7 +130,7 @@ class LongTable:
         parts = np.count_nonzero(~np.isnan(positions[~valid]).all(axis=1))
         if parts:
             logger.warning(
-                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; for a plane: --columns z=-",
+                "%s: scene '%s' has %d entries with some coordinates only, taken as missing; in a plane: --columns z=-",
                 self.path,
                 scene,
                 parts,
@@ -259,6 +264,11 @@ def _ranked(column: pa.Array) -> tuple[pa.Array, Int]:
     encoded = _encoded(column)
     compact = encoded.indices.dictionary_encode()
     return encoded.dictionary.take(compact.dictionary), _codes(compact).astype(np.int64)
+
+
+def _place_of_empty(names: pa.Array) -> int:
+    texts = pa.types.is_string(names.type) or pa.types.is_large_string(names.type)
+    return int(names.index("").as_py()) if texts else -1
 
 
 def _ids(names: pa.Array, notes: TableNotes) -> NDArray[Any]:

@@ -81,12 +81,16 @@ def _about(path: Path) -> tuple[pa.Schema, dict[str, str]]:
 
 
 def _batches(path: Path, schema: pa.Schema, labels: list[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
-    texts = [name for name in labels if pa.types.is_string(schema.field(name).type)]
+    texts = [name for name in labels if _is_text(schema.field(name).type)]
     try:
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             yield from file.iter_batches(batch_size=BATCH, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: damaged ({first_line(error)}); write it again") from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _groups(trajectories: Iterable[Trajectory]) -> Iterator[tuple[list[pa.Table], TableNotes]]:
