@@ -29,9 +29,7 @@ def sniff(path: str | Path) -> Format:
     best = max(scores.values(), default=0.0)
     winners = [name for name, score in scores.items() if score == best]
     if best < SURE_ENOUGH:
-        raise DataError(
-            f"{path}: no known format (tried {', '.join(scores)}); if it is one of these, name it with --format"
-        )
+        raise DataError(f"{path}: no known format (tried {', '.join(scores)}); if it is one of these, name it with --format")
     if len(winners) > 1:
         raise DataError(f"{path}: could be {' or '.join(winners)}; say which with --format")
     return FORMATS[winners[0]]
@@ -78,9 +76,7 @@ def write_trajectories(path: str | Path, trajectories: Iterable[Trajectory], for
             member.write(path, trajectories)
             return
     endings = ", ".join(member.suffixes[0] for member in writable.values())
-    raise UsageError(
-        f"{path}: its ending '{path.suffix}' names no format that can be written ({endings}); or say --format"
-    )
+    raise UsageError(f"{path}: its ending '{path.suffix}' names no format that can be written ({endings}); or say --format")
 
 
 def _scores(path: Path) -> dict[str, float]:
@@ -154,8 +150,6 @@ def _unique(trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
     for item in trajectories:
         named = item if item.scene not in taken else replace(item, scene=f"{Path(item.source.path).stem}/{item.scene}")
         if named.scene in taken:
-            raise DataError(
-                f"{item.source.path}: scene '{named.scene}' exists already; rename one of the files or scenes"
-            )
+            raise DataError(f"{item.source.path}: scene '{named.scene}' exists already; rename one of the files or scenes")
         taken.add(named.scene)
         yield named

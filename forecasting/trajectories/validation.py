@@ -193,9 +193,7 @@ def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
         frames = np.flatnonzero(wrong[:, node])
         found = trajectory.positions[frames[0], node].tolist()
         message = f"the position is {found}, expected finite numbers, or NaN for a missing point"
-        yield _finding(
-            trajectory, "non_finite", message, "correct the entries", frames=frames, node=trajectory.node_ids[node]
-        )
+        yield _finding(trajectory, "non_finite", message, "correct the entries", frames=frames, node=trajectory.node_ids[node])
     for name, item in trajectory.fields.items():
         infinite: Flags = np.any(np.isinf(item.values), axis=-1)
         for node in np.flatnonzero(infinite.any(axis=0) if item.per_frame else infinite):

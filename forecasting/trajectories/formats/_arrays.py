@@ -46,9 +46,7 @@ def reading_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: there is no such file; check the path") from None
     except _FAULTS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path}: damaged or not an array file ({reason}); write it again with numpy.save or savez"
-        ) from None
+        raise DataError(f"{path}: damaged or not an array file ({reason}); write it again with numpy.save or savez") from None
 
 
 def read_header(stream: IO[bytes]) -> Header:
@@ -63,9 +61,7 @@ def read_header(stream: IO[bytes]) -> Header:
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, by_column, dtype = reader(stream)
     if dtype.hasobject:
-        raise ValueError(
-            "it holds pickled Python objects, which are refused because they can run code; save plain arrays"
-        )
+        raise ValueError("it holds pickled Python objects, which are refused because they can run code; save plain arrays")
     if any(length < 0 for length in shape):
         raise ValueError(f"its header claims the shape {shape}")
     return shape, dtype, "F" if by_column else "C"

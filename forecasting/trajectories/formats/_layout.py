@@ -97,9 +97,7 @@ def find_layout(path: Path, columns: Mapping[str, bool], notes: TableNotes, opti
         if not columns[name]:
             raise DataError(f"{path}: column '{name}' does not hold numbers; name the right one with --columns")
     for name, note in notes.fields.items():
-        if not all(columns.get(column) for column in note.columns) or len(note.columns) != irreps_dim(
-            note.irreps, len(axes)
-        ):
+        if not all(columns.get(column) for column in note.columns) or len(note.columns) != irreps_dim(note.irreps, len(axes)):
             raise DataError(
                 f"{path}: its notes put field '{name}' ({note.irreps}) in the columns {', '.join(note.columns)}, "
                 "which are not all there as numbers; correct or remove the note 'fields'"
@@ -139,9 +137,7 @@ def _guess_fields(
     usual = {alias for aliases in ROLES.values() for alias in aliases}
     taken = set(role.values()) | {name for name in columns if name.strip().lower() in usual}
     ours = dict(_renamed(columns, options))
-    free = {
-        ours.get(name, name): name for name in columns if columns[name] and name not in taken and ours.get(name, name)
-    }
+    free = {ours.get(name, name): name for name in columns if columns[name] and name not in taken and ours.get(name, name)}
     while free:
         first = next(iter(free))
         base = first.rpartition("_")[0]

@@ -30,9 +30,7 @@ def rows_of(scene: Trajectory) -> pa.Table:
     frame, node = np.nonzero(keep)
     ids = scene.node_ids.astype(np.int64) if scene.node_ids.dtype.kind in "iu" else scene.node_ids.astype(str)
     columns = {
-        "scene": pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(frame), dtype=np.int32)), pa.array([scene.scene])
-        ),
+        "scene": pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(frame), dtype=np.int32)), pa.array([scene.scene])),
         "time": pa.array(scene.time[frame]),
         "node": pa.array(ids[node]),
         "type": pa.DictionaryArray.from_arrays(*_categories(scene.node_types, node)),

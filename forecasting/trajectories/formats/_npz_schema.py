@@ -27,9 +27,7 @@ def read_scenes(archive: ArrayArchive, options: ReadOptions) -> Iterator[Traject
     """
     schema = archive.text(SCHEMA_KEY)
     if schema != SCHEMA:
-        raise DataError(
-            f"{archive.path}: its schema is '{schema}', this program reads {SCHEMA}; name an array with --key"
-        )
+        raise DataError(f"{archive.path}: its schema is '{schema}', this program reads {SCHEMA}; name an array with --key")
     index = 0
     while f"{index}/about" in archive:
         with located(archive.path):
@@ -114,9 +112,7 @@ def checked_edges(path: Path, edges: NDArray[Any], nodes: int) -> NDArray[np.int
     if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
         raise DataError(f"{path}: edges are {edges.dtype} of shape {edges.shape}, expected integer pairs (E, 2)")
     if edges.size and (edges.min() < 0 or edges.max() >= nodes):
-        raise DataError(
-            f"{path}: edges name the nodes {edges.min()}..{edges.max()}, but there are nodes 0..{nodes - 1}"
-        )
+        raise DataError(f"{path}: edges name the nodes {edges.min()}..{edges.max()}, but there are nodes 0..{nodes - 1}")
     return edges.astype(np.int64)
 
 
@@ -133,6 +129,4 @@ class located:
         if isinstance(error, ForecastingError) and str(self.path) not in str(error):
             raise DataError(f"{self.path}: {error}") from None
         if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, IndexError)):
-            raise DataError(
-                f"{self.path}: its description of a scene is damaged ({error}); write the file again"
-            ) from None
+            raise DataError(f"{self.path}: its description of a scene is damaged ({error}); write the file again") from None

@@ -70,9 +70,7 @@ def reading_text(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; check the path") from None
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: not UTF-8 text (byte {error.start}); convert it, or choose another --format"
-        ) from None
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); convert it, or choose another --format") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -125,9 +123,7 @@ def load_numbers(path: Path, preamble: Preamble, width: int) -> NDArray[np.float
             convert_options=pacsv.ConvertOptions(column_types={str(index): pa.float64() for index in range(width)}),
         )
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(
-            fault(path, preamble.lines, str.split, width, range(width)) or f"{path}: {first_line(error)}"
-        ) from None
+        raise DataError(fault(path, preamble.lines, str.split, width, range(width)) or f"{path}: {first_line(error)}") from None
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 
@@ -139,14 +135,10 @@ def fault(path: Path, skip: int, split: Callable[[str], list[str]], width: int, 
                 continue
             cells = split(line.strip("\r\n").lstrip("\ufeff"))
             if len(cells) != width:
-                return (
-                    f"{path}: line {number} has {len(cells)} columns, expected {width}; correct it, or the file is cut"
-                )
+                return f"{path}: line {number} has {len(cells)} columns, expected {width}; correct it, or the file is cut"
             for index in numeric:
                 if cells[index].strip().lower() not in EMPTY_CELLS and not _is_number(cells[index]):
-                    return (
-                        f"{path}: line {number}, column {index + 1}: '{cells[index][:40]}' is not a number; correct it"
-                    )
+                    return f"{path}: line {number}, column {index + 1}: '{cells[index][:40]}' is not a number; correct it"
     return ""
 
 

@@ -63,9 +63,7 @@ class ReadOptions:
         """
         text = self.up or declared or ("none" if dim == 2 else self.fallback_up)
         if not text:
-            raise UsageError(
-                f"{path}: this format does not say which way is up; say it with --up (x, y, z, -z … or none)"
-            )
+            raise UsageError(f"{path}: this format does not say which way is up; say it with --up (x, y, z, -z … or none)")
         return Frame(up=text if text == "none" or text[0] in "+-" else f"+{text}")
 
     def resolve_rate(self, path: Path, declared: float | None = None) -> float:

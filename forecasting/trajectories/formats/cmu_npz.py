@@ -40,26 +40,15 @@ class CmuNpzFormat(Format):
         with ArrayArchive(path) as archive:
             joints, edges = archive.load("joint_names"), archive.load("edges")
             if joints.ndim != 1 or joints.dtype.kind != "U":
-                raise DataError(
-                    f"{path}: 'joint_names' is {joints.dtype} of shape {joints.shape}, expected a list of texts"
-                )
-            if (
-                edges.ndim != 2
-                or edges.shape[1] != 2
-                or edges.dtype.kind not in "iu"
-                or not _inside(edges, len(joints))
-            ):
-                raise DataError(
-                    f"{path}: 'edges' are {edges.dtype} {edges.shape}, expected pairs of joints 0..{len(joints) - 1}"
-                )
+                raise DataError(f"{path}: 'joint_names' is {joints.dtype} of shape {joints.shape}, expected a list of texts")
+            if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu" or not _inside(edges, len(joints)):
+                raise DataError(f"{path}: 'edges' are {edges.dtype} {edges.shape}, expected pairs of joints 0..{len(joints) - 1}")
             trials = sorted(match[1] for match in map(_TRIAL.fullmatch, archive.names) if match)
             partitions = _published_split(path)
             for trial in trials:
                 positions = as_numbers(archive.load(f"X_{trial}"), path, f"X_{trial}")
                 if positions.ndim != 3 or positions.shape[1:] != (len(joints), 3):
-                    raise DataError(
-                        f"{path}: X_{trial} has shape {positions.shape}, expected (frames, {len(joints)}, 3)"
-                    )
+                    raise DataError(f"{path}: X_{trial} has shape {positions.shape}, expected (frames, {len(joints)}, 3)")
                 partition = partitions.get(int(trial), "")
                 yield _scene(path, trial, positions, options, joints=joints, edges=edges, partition=partition)
 

@@ -72,9 +72,7 @@ class CsvFormat(Format):
                 _refuse_line_breaks(scene)
                 rows = rows_of(scene)
                 rows = rows.cast(pa.schema([(f.name, _written(f.type)) for f in rows.schema]))
-                writer = writer or pacsv.CSVWriter(
-                    body, rows.schema, write_options=pacsv.WriteOptions(quoting_style="needed")
-                )
+                writer = writer or pacsv.CSVWriter(body, rows.schema, write_options=pacsv.WriteOptions(quoting_style="needed"))
                 writer.write(rows)
             if writer is None or notes is None:
                 raise UsageError(f"{path}: there are no scenes to write")
@@ -111,9 +109,7 @@ def _batches(path: Path, preamble: Preamble, delimiter: str, layout: Layout) -> 
     types |= {name: _TEXT for name in (layout.scene, layout.type) if name}
     types[layout.node] = pa.int64() if layout.notes.node_ids == "integer" else _TEXT
     try:
-        yield from _open(
-            path, preamble, delimiter, pacsv.ConvertOptions(column_types=types, include_columns=list(types))
-        )
+        yield from _open(path, preamble, delimiter, pacsv.ConvertOptions(column_types=types, include_columns=list(types)))
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _error(path, preamble, delimiter, list(layout.numeric), error) from None
 
@@ -131,9 +127,7 @@ def _open(path: Path, preamble: Preamble, delimiter: str, convert: pacsv.Convert
 def _error(path: Path, preamble: Preamble, delimiter: str, numeric: list[str], error: Exception) -> DataError:
     names = split_line(preamble.first)[1]
     columns = [names.index(name) for name in numeric]
-    found = fault(
-        path, preamble.lines + 1, lambda line: next(csv.reader([line], delimiter=delimiter), []), len(names), columns
-    )
+    found = fault(path, preamble.lines + 1, lambda line: next(csv.reader([line], delimiter=delimiter), []), len(names), columns)
     return DataError(found or f"{path}: not a table ({first_line(error)})")
 
 
@@ -144,9 +138,7 @@ def _written(kind: pa.DataType) -> pa.DataType:
 def _refuse_line_breaks(scene: Trajectory) -> None:
     for text in (scene.scene, *scene.node_ids.tolist(), *scene.node_types.tolist()):
         if isinstance(text, str) and ("\n" in text or "\r" in text):
-            raise UsageError(
-                f"scene '{scene.scene}': the name {text!r} has a line break, which no CSV can hold; write parquet"
-            )
+            raise UsageError(f"scene '{scene.scene}': the name {text!r} has a line break, which no CSV can hold; write parquet")
 
 
 FORMATS.register(CsvFormat.name)(CsvFormat())

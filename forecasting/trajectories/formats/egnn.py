@@ -37,9 +37,7 @@ class EgnnFormat(Format):
     """
 
     name = "egnn"
-    summary = (
-        "EGNN and EqMotion sets: loc_train*.npy (S, T, D, N) with vel_* and charges_*; a folder, a file, or one npz"
-    )
+    summary = "EGNN and EqMotion sets: loc_train*.npy (S, T, D, N) with vel_* and charges_*; a folder, a file, or one npz"
     suffixes = (".npy", ".npz")
 
     def sniff(self, path: Path, head: bytes) -> float:
@@ -103,9 +101,7 @@ def _simulations(
     expected = {"vel": loc.shape, "charges": (count, bodies, 1), "edges": (count, bodies, bodies)}
     for name, array in arrays.items():
         if name != "loc" and array.shape != expected[name]:
-            raise DataError(
-                f"{path}: its {name} have shape {array.shape}, expected {expected[name]}; are they of one set?"
-            )
+            raise DataError(f"{path}: its {name} have shape {array.shape}, expected {expected[name]}; are they of one set?")
     unit = options.resolve_unit(path, dim, UNIT)
     frame = options.resolve_frame(path, dim, "none")
     time = np.arange(steps) / rate
@@ -118,11 +114,7 @@ def _simulations(
             fields["velocity"] = Field(velocity, "1o", f"{unit.name}/s")
         if "charges" in arrays:
             fields["charge"] = Field(as_numbers(arrays["charges"][index], path, "charges"), "0e")
-        edges = (
-            np.argwhere(np.triu(arrays["edges"][index], 1) != 0)
-            if "edges" in arrays
-            else np.zeros((0, 2), dtype=np.int64)
-        )
+        edges = np.argwhere(np.triu(arrays["edges"][index], 1) != 0) if "edges" in arrays else np.zeros((0, 2), dtype=np.int64)
         yield Trajectory(
             scene=f"{stem}-{index:05d}",
             time=time,

@@ -96,9 +96,7 @@ class LongTable:
         nameless = (node < 0) | (node == _place_of_empty(names))
         if nameless.any():
             row = first + int(np.argmax(nameless))
-            raise DataError(
-                f"{self.path}: {self.place(row)} has no node in column '{layout.node}'; name it or remove it"
-            )
+            raise DataError(f"{self.path}: {self.place(row)} has no node in column '{layout.node}'; name it or remove it")
         grid = self._grid(frame, node, len(times), len(names), first)
         positions = grid.scatter(_numbers(batches, layout.axes))
         if layout.scaled:
@@ -142,9 +140,7 @@ class LongTable:
         frame = rank[_codes(encoded)]
         if not np.isfinite(times).all():
             row = first + int(np.argmax(~np.isfinite(times[frame])))
-            raise DataError(
-                f"{self.path}: {self.place(row)} has no finite time in column '{self.layout.clock}'; remove the row"
-            )
+            raise DataError(f"{self.path}: {self.place(row)} has no finite time in column '{self.layout.clock}'; remove the row")
         return (times / self.layout.rate if self.layout.rate else times), frame
 
     def _grid(self, frame: Int, node: Int, steps: int, nodes: int, first: int) -> "Grid":

@@ -88,9 +88,7 @@ class NpzFormat(Format):
                 yield from read_scenes(archive, options)
                 return
             key = options.key or _choose_key(path, {name: archive.header(name) for name in archive.names})
-            sides = {
-                name: archive.load(name) for name in archive.names if name in SIDE_KEYS | set(RATE_KEYS) and name != key
-            }
+            sides = {name: archive.load(name) for name in archive.names if name in SIDE_KEYS | set(RATE_KEYS) and name != key}
             yield _plain(path, archive.load(key), sides, options, key)
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
@@ -125,9 +123,7 @@ def _choose_key(path: Path, headers: Mapping[str, Header]) -> str:
     raise error(f"{path}: {problem} among {shapes}; name the array of positions with --key")
 
 
-def _plain(
-    path: Path, values: NDArray[Any], sides: Mapping[str, NDArray[Any]], options: ReadOptions, key: str
-) -> Trajectory:
+def _plain(path: Path, values: NDArray[Any], sides: Mapping[str, NDArray[Any]], options: ReadOptions, key: str) -> Trajectory:
     positions = as_numbers(values, path, key or "positions")
     if positions.ndim != 3 or positions.shape[2] not in (2, 3):
         raise DataError(

@@ -145,9 +145,7 @@ def _nodes(path: Path, labels: Sequence[str]) -> tuple[tuple[str, ...], int]:
     nodes = tuple(dict.fromkeys(node for node, _ in pairs))
     dim = len(pairs) // len(nodes)
     if dim not in (2, 3) or pairs != [(node, axis) for node in nodes for axis in "xyz"[:dim]]:
-        raise UsageError(
-            f"{path}: the columns {', '.join(labels[:6])} are not x, y (and z) node by node; order them with --wide"
-        )
+        raise UsageError(f"{path}: the columns {', '.join(labels[:6])} are not x, y (and z) node by node; order them with --wide")
     return nodes, dim
 
 
@@ -160,14 +158,10 @@ def _load(path: Path, skip: int, delimiter: str, width: int, indices: Sequence[i
                 path,
                 read_options=pacsv.ReadOptions(column_names=names, skip_rows=skip),
                 parse_options=pacsv.ParseOptions(delimiter=delimiter),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(wanted, pa.float64()), include_columns=wanted
-                ),
+                convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.float64()), include_columns=wanted),
             )
     except (pa.ArrowException, ValueError) as error:
-        found = fault(
-            path, skip, lambda line: split_line(line)[1] if delimiter in line else [line], width, list(indices)
-        )
+        found = fault(path, skip, lambda line: split_line(line)[1] if delimiter in line else [line], width, list(indices))
         raise DataError(found or f"{path}: not a table ({first_line(error)})") from None
     return np.column_stack([column.to_numpy() for column in table.columns]).reshape(-1, len(indices))
 
@@ -188,9 +182,7 @@ def _ids(nodes: tuple[str, ...]) -> NDArray[np.int64] | NDArray[np.str_]:
 
 
 def _example(width: int) -> str:
-    return ",".join(f"{axis}{node}" for node in range(width // 2) for axis in "xy") + (
-        "" if width % 2 == 0 else f",{SKIP}"
-    )
+    return ",".join(f"{axis}{node}" for node in range(width // 2) for axis in "xy") + ("" if width % 2 == 0 else f",{SKIP}")
 
 
 FORMATS.register(WideCsvFormat.name)(WideCsvFormat())
