@@ -1,6 +1,6 @@
 """Training step of our EGNN against the plain published formulation: alternating rounds in one process, ratio of medians.
 
-    python benchmarks/egnn_step.py [rounds] [batch]
+python benchmarks/egnn_step.py [rounds] [batch]
 """
 
 import statistics

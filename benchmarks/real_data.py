@@ -27,7 +27,10 @@ MODELS = ("egnn", "gnn", "mlp", "linear_dynamics")
 
 def forecast(*arguments: str) -> dict:
     done = subprocess.run(
-        [sys.executable, "-m", "forecasting.cli.main", *arguments, "--json"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "forecasting.cli.main", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"forecast {' '.join(arguments)} failed:\n{done.stderr}")
@@ -70,13 +73,14 @@ def main() -> None:
         results = {model: run(name, model, options.data.resolve(), options.out) for model in options.models}
         unit = results[options.models[0]]["test"]["unit"]
         print(f"\n### {name} (errors in {unit})\n")
-        print("| model | validation MSE | test MSE | test ADE | test FDE | yaw-turned MSE | residual yaw | s / epoch | epochs | MB |")
+        print("| model | validation MSE | test MSE | test ADE | test FDE | yaw-turned MSE | residual | s / epoch | epochs | MB |")
         print("|---|---|---|---|---|---|---|---|---|---|")
         for model, result in results.items():
             test, trained = result["test"], result["trained"]
             yaw = test["copies"]["yaw"]
             print(
-                f"| {model} | {result['validation']['plain']['mse']:.4g} | {test['plain']['mse']:.4g} | {test['plain']['ade']:.4g} "
+                f"| {model} | {result['validation']['plain']['mse']:.4g} | {test['plain']['mse']:.4g} "
+                f"| {test['plain']['ade']:.4g} "
                 f"| {test['plain']['fde']:.4g} | {yaw['mse']:.4g} | {yaw['residual']:.1e} | {trained['seconds_per_epoch']:.2g} "
                 f"| {trained['epochs']:.0f} | {trained['peak_memory_mb']:.0f} |"
             )

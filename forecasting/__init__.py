@@ -13,8 +13,9 @@ The Python API; everything heavy is imported when it is first used::
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Package", "build_dataset", "load", "read", "train"]
+from forecasting.version import __version__
+
+__all__ = ["Package", "__version__", "build_dataset", "load", "read", "train"]
 
 if TYPE_CHECKING:
     from forecasting.api import Package, build_dataset, load, read, train

@@ -10,6 +10,7 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from forecasting.errors import NumericalError, UsageError
 
@@ -77,8 +78,9 @@ def product_error() -> float:
 def _choose_product() -> tuple[str, float]:
     import torch
 
-    matmul = torch.backends.mkldnn.matmul
-    if torch.backends.mkldnn.is_available():
+    mkldnn: Any = torch.backends.mkldnn
+    matmul = mkldnn.matmul
+    if mkldnn.is_available():
         matmul.fp32_precision = "bf16"
         error = product_error()
         if error <= LARGEST_ERROR:

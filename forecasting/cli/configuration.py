@@ -20,7 +20,7 @@ OPEN = ("graph.arguments", "model.arguments", "data.split.arguments", "data.read
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration with these overrides, as plain values.
 
-    Arguments of models, graphs and splits may be added freely (`model.arguments.width=3`); whoever takes them refuses unknown ones.
+    Arguments of models, graphs and splits may be added freely (`model.arguments.width=3`); their takers refuse unknown ones.
 
     Raises:
         UsageError: if a key, a group or a choice is unknown (names the nearest), or a value is missing.

@@ -8,7 +8,8 @@ from forecasting.cli.output import Progress, note
 
 SUMMARY = "simulate, train, predict, evaluate, report: the whole way in three minutes"
 DESCRIPTION = """\
-The whole way in one process: charged bodies fall along an axis that the model is not told; simulate, train, predict, evaluate, report.
+The whole way in one process: charged bodies fall along an axis that the model is not told; simulate, train, predict,
+evaluate, report.
 
   forecast demo
   forecast demo -o /tmp/demo --epochs 10
@@ -78,7 +79,7 @@ def show(result: dict[str, Any]) -> None:
 
     evaluate.show(result["evaluation"])
     ratio = result["constant_velocity_mse"] / result["mse"]
-    print(
-        f"\nThe model's error is {result['mse']:.4g}, constant velocity's {result['constant_velocity_mse']:.4g}: {ratio:.0f} times smaller."
-        f"\nforecasts  {result['forecasts']}\npackage    {result['package']}\nreport     {result['report']}  (open it in a browser)"
-    )
+    print(f"\nThe model's error is {result['mse']:.4g}, {ratio:.0f} times smaller than constant velocity's.")
+    for name in ("forecasts", "package", "report"):
+        print(f"{name:<10} {result[name]}")
+    print("Open the report in a browser.")

@@ -9,7 +9,7 @@ from forecasting.cli.output import print_table
 
 SUMMARY = "check this installation: versions, arithmetic, configuration, formats"
 DESCRIPTION = """\
-Check this installation: versions of what it stands on, accuracy and speed of the arithmetic, configuration files, formats, models.
+Check this installation: versions of what it stands on, accuracy of the arithmetic, configuration files, formats, models.
 
   forecast doctor
   forecast doctor --json
@@ -25,12 +25,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Look at everything once."""
     from dataclasses import asdict
 
-    from forecasting import __version__
     from forecasting.config_files import config_directory
     from forecasting.models import MODELS
     from forecasting.numerics import configure
     from forecasting.trajectories.formats import FORMATS
     from forecasting.trajectories.simulators import SIMULATORS
+    from forecasting.version import __version__
 
     settings = configure(options.threads)
     import torch

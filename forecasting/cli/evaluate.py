@@ -73,8 +73,5 @@ def show(result: dict[str, Any]) -> None:
     named = [(result["model"], result["plain"]), *result["baselines"].items()]
     print_table(
         ["lead [s]", *(name for name, _ in named)],
-        [
-            (lead, *(sums["distance_per_step"][step] for _, sums in named))
-            for step, lead in enumerate(result["lead_times"])
-        ],
+        [(lead, *(sums["distance_per_step"][step] for _, sums in named)) for step, lead in enumerate(result["lead_times"])],
     )

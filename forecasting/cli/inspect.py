@@ -47,8 +47,32 @@ def show(result: dict[str, Any]) -> None:
     if result.get("symmetry"):
         print(f"known symmetry: {result['symmetry']}")
     shown = result["scenes"][:SCENES_SHOWN]
-    header = ["scene", "format", "frames", "nodes", "rate [1/s]", "seconds", "missing", "speed", "heading", "unit", "up"]
-    keys = ["scene", "format", "frames", "nodes", "rate", "duration", "missing", "speed", "heading_length", "unit", "up"]
+    header = [
+        "scene",
+        "format",
+        "frames",
+        "nodes",
+        "rate [1/s]",
+        "seconds",
+        "missing",
+        "speed",
+        "heading",
+        "unit",
+        "up",
+    ]
+    keys = [
+        "scene",
+        "format",
+        "frames",
+        "nodes",
+        "rate",
+        "duration",
+        "missing",
+        "speed",
+        "heading_length",
+        "unit",
+        "up",
+    ]
     print_table(header, [[scene[key] for key in keys] for scene in shown])
     if len(result["scenes"]) > SCENES_SHOWN:
         print(f"… and {len(result['scenes']) - SCENES_SHOWN} more (--json lists all)")

@@ -6,9 +6,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from forecasting import __version__
 from forecasting.cli.output import print_error, print_json
 from forecasting.errors import ForecastingError
+from forecasting.version import __version__
 
 VERBS = ("demo", "simulate", "ingest", "inspect", "train", "predict", "evaluate", "doctor")
 DESCRIPTION = """\
@@ -22,7 +22,7 @@ A first hour:
   forecast evaluate RUN tracks.csv --unit m                 how good, and how equal under rotation and translation
 """
 EPILOG = """\
-`forecast VERB --help` teaches each verb by example. Every verb takes --json: one object on standard output and nothing else there.
+`forecast VERB --help` teaches each verb by example. With --json a verb prints one object on standard output, nothing else.
 Exit codes: 0 done, 2 usage, 3 data, 4 package, 5 numerical, 130 interrupted.
 """
 

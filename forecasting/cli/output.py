@@ -29,8 +29,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     numeric = [all(isinstance(row[column], int | float | None) for row in rows) for column in range(len(header))]
     for line in [list(header), *cells]:
         parts = [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, numeric, strict=True)
+            text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)
         ]
         print("  ".join(parts).rstrip())
 

@@ -18,13 +18,20 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rate", type=float, help="frames per second")
     group.add_argument("--key", default="", help="name of the array inside an npz")
     group.add_argument(
-        "--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="column names of a table, for instance node=person x=X"
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="column names of a table, for instance node=person x=X",
     )
     group.add_argument("--wide", default="", metavar="x0,y0,x1,y1,…", help="columns of a wide table, node by node")
     group.add_argument("--node-type", default="", help="type of the nodes where the file names none")
     group.add_argument("--types", choices=("type", "id"), default="type", help="id: every node id is a type of its own")
     group.add_argument(
-        "--on-error", choices=("fail", "mask", "drop"), default="fail", help="what to do with impossible values (default: fail)"
+        "--on-error",
+        choices=("fail", "mask", "drop"),
+        default="fail",
+        help="what to do with impossible values (default: fail)",
     )
     group.add_argument("--resample", type=float, metavar="SECONDS", help="bring every scene to this step")
 

@@ -40,9 +40,7 @@ def draw_scene(scene: Trajectory, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def forecast_figure(
-    forecast: Forecast, history: np.ndarray, future: np.ndarray, simple: np.ndarray, title: str
-) -> Figure:
+def forecast_figure(forecast: Forecast, history: np.ndarray, future: np.ndarray, simple: np.ndarray, title: str) -> Figure:
     """History, truth, forecast and constant velocity of one window.
 
     Args:
@@ -64,7 +62,14 @@ def forecast_figure(
         for node in range(min(len(way), NODES_DRAWN)):
             name = label if node == 0 else None
             plot.plot(
-                way[node, :, first], way[node, :, second], line, color=colour, lw=1.2, marker=mark, markersize=3, label=name
+                way[node, :, first],
+                way[node, :, second],
+                line,
+                color=colour,
+                lw=1.2,
+                marker=mark,
+                markersize=3,
+                label=name,
             )
     _label(plot, forecast.frame, forecast.unit.name, (first, second))
     plot.set_title(title)

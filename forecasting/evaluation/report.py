@@ -57,7 +57,9 @@ def write_report(package: Package, dataset: Dataset, anchors: Int, result: dict[
     for number, anchor in enumerate(chosen, start=1):
         drawings.append(_draw(f"example {number}", lambda at=anchor: _example(package, dataset, at)))  # type: ignore[misc]
     environment = Environment(
-        loader=PackageLoader("forecasting.evaluation", "."), autoescape=select_autoescape(default=True), undefined=StrictUndefined
+        loader=PackageLoader("forecasting.evaluation", "."),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
     )
     environment.filters["number"] = _number
     page = environment.get_template("report.html.j2").render(
@@ -82,13 +84,15 @@ def _headline(result: dict[str, Any]) -> str:
     ratio = mse / simple
     said = f"{1 / ratio:.1f} times smaller than" if ratio < 1 else f"{ratio:.1f} times larger than"
     return (
-        f"Over {result['windows']} windows the model's mean squared error is {mse:.4g} {result['unit']}², {said} that of assuming "
-        f"constant velocity ({simple:.4g})."
+        f"Over {result['windows']} windows the model's mean squared error is {mse:.4g} {result['unit']}², {said} that of "
+        f"assuming constant velocity ({simple:.4g})."
     )
 
 
 def _table(result: dict[str, Any]) -> list[tuple[str, dict[str, Any], float | None, str]]:
-    rows = [(f"{result['model']}, plain", result["plain"], None, "the test set as it is")]
+    rows: list[tuple[str, dict[str, Any], float | None, str]] = [
+        (f"{result['model']}, plain", result["plain"], None, "the test set as it is")
+    ]
     rows += [(f"{result['model']}, {name}", copy, copy["residual"], copy["meaning"]) for name, copy in result["copies"].items()]
     rows += [(name.replace("_", " "), sums, None, "baseline, plain") for name, sums in result["baselines"].items()]
     return rows

@@ -1,0 +1,1 @@
+"""Who sees whom: windows as geometric graphs."""

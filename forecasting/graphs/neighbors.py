@@ -1,5 +1,7 @@
 """Finding who is near whom, window by window."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -28,7 +30,7 @@ def radius_pairs(positions: Float, offsets: Int, radius: float) -> Int:
         positions: (M, D) anchor positions; offsets: (W + 1,) first node of each window; radius: in their unit.
     """
     parts = []
-    for first, last in zip(offsets[:-1], offsets[1:], strict=True):
+    for first, last in pairwise(offsets):
         pairs = cKDTree(positions[first:last]).query_pairs(radius, output_type="ndarray").astype(np.int64) + first
         parts.append(np.concatenate([pairs, pairs[:, ::-1]]))
     return _sorted(np.concatenate(parts) if parts else np.zeros((0, 2), dtype=np.int64))
@@ -40,7 +42,7 @@ def nearest_pairs(positions: Float, offsets: Int, k: int) -> Int:
     Of nodes at equal distance the tree's order decides, which does not depend on other windows.
     """
     parts = []
-    for first, last in zip(offsets[:-1], offsets[1:], strict=True):
+    for first, last in pairwise(offsets):
         count = last - first
         if count < 2:
             continue

@@ -70,7 +70,12 @@ class Forecast:
         }
         for axis in range(dim):
             columns["xyz"[axis]] = pa.array(self.positions[..., axis].reshape(-1))
-        notes = {"unit": str(self.unit), "up": self.frame.up, "handedness": self.frame.handedness, "source": self.source.path}
+        notes = {
+            "unit": str(self.unit),
+            "up": self.frame.up,
+            "handedness": self.frame.handedness,
+            "source": self.source.path,
+        }
         return pa.table(columns).replace_schema_metadata(notes)
 
     def to_dataframe(self) -> Any:
@@ -108,7 +113,13 @@ class Forecast:
                 way = np.concatenate([self.anchor[node : node + 1], self.positions[node, hypothesis]])
                 label = "forecast" if node == 0 and hypothesis == 0 else None
                 plot.plot(
-                    way[:, first], way[:, second], ".-", color="#0072b2", alpha=0.3 + 0.7 * float(weight), lw=1, label=label
+                    way[:, first],
+                    way[:, second],
+                    ".-",
+                    color="#0072b2",
+                    alpha=0.3 + 0.7 * float(weight),
+                    lw=1,
+                    label=label,
                 )
         plot.set_aspect("equal", adjustable="datalim")
         plot.set_xlabel(f"{'xyz'[first]} [{self.unit}]")

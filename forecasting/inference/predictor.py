@@ -147,10 +147,12 @@ class _View:
         except UsageError as error:
             raise UsageError(f"{where} is in {scene.unit.name}, the model in {package.unit}: {error}") from None
         if scene.frame.handedness != package.frame.handedness:
-            raise UsageError(f"{where} has a {scene.frame.handedness}-handed frame, the model a {package.frame.handedness}-handed one")
+            raise UsageError(
+                f"{where} has a {scene.frame.handedness}-handed frame, the model a {package.frame.handedness}-handed one"
+            )
         inner = scene.in_unit(package.unit)
         turn = None
-        if scene.frame.up != package.frame.up and scene.frame.up != "none" and package.frame.up != "none":
+        if scene.frame.up not in (package.frame.up, "none") and package.frame.up != "none":
             turn = Orthogonal(_between(scene.frame.up_vector, package.frame.up_vector), "up axis")
             inner = inner.transformed(turn)
         return cls(scene, inner, factor, turn)

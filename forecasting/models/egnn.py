@@ -65,10 +65,11 @@ class EGNNLayer(nn.Module):
 
     def _first(self, h: Tensor, squared: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """The first layer of φ_e; its product with h is taken per node, not per edge."""
-        at_target, at_source, rest = self.edge_first.weight.split([self.hidden, self.hidden, 1 + edges.shape[1]], dim=1)
+        weight, width = self.edge_first.weight, self.hidden
+        at_target, at_source, rest = weight[:, :width], weight[:, width : 2 * width], weight[:, 2 * width :]
         nodes = h @ torch.cat([at_target, at_source]).T
         own = torch.addmm(self.edge_first.bias, torch.cat([squared, edges], dim=-1), rest.T)
-        return nodes[:, : self.hidden][target] + nodes[:, self.hidden :][source] + own
+        return nodes[:, :width][target] + nodes[:, width:][source] + own
 
 
 @MODELS.register("egnn")

@@ -1,6 +1,7 @@
 """Models without symmetry: a perceptron per node, and a plain graph network."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from forecasting.models.inputs import EdgeInvariants, raw_features, raw_width
 def perceptron(widths: Sequence[int], *, last_activation: bool = False) -> nn.Sequential:
     """Linear layers of these widths with SiLU between them, and after the last if asked."""
     layers: list[nn.Module] = []
-    for index, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
         layers.append(nn.Linear(inputs, outputs))
         if last_activation or index < len(widths) - 2:
             layers.append(nn.SiLU())

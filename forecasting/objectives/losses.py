@@ -11,7 +11,7 @@ Loss = Callable[[Hypotheses, GraphBatch, int], Tensor]
 
 
 def mse(forecast: Hypotheses, batch: GraphBatch, dim: int) -> Tensor:
-    """() [L²] mean squared error over scored nodes, steps and the `dim` coordinates; of the best hypothesis per graph if K > 1."""
+    """() [L²] mean squared error over scored nodes, steps and `dim` coordinates; of each graph's best hypothesis if K > 1."""
     return _best(_errors(forecast, batch).square().sum(-1) / dim, batch)
 
 

@@ -35,7 +35,7 @@ class ErrorSums:
     def add(self, positions: Float, windows: WindowBatch) -> None:
         """Count the forecast positions (M, K, H, D) of these windows."""
         valid = windows.future_valid
-        away = np.linalg.norm(positions - windows.future[:, None], axis=-1)
+        away: Float = np.linalg.norm(positions - windows.future[:, None], axis=-1)
         cost = (away * valid[:, None]).sum(-1)
         best = np.take_along_axis(away, cost.argmin(axis=1)[:, None, None], axis=1)[:, 0] * valid
         scored = valid.any(axis=1)

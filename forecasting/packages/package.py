@@ -14,7 +14,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from forecasting import __version__
 from forecasting.errors import ForecastingError, PackageError
 from forecasting.files import atomic_folder, write_json
 from forecasting.graphs.build import GraphBuilder
@@ -25,6 +24,7 @@ from forecasting.plain import call, pick
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Frame
 from forecasting.trajectories.windows import WindowSpec
+from forecasting.version import __version__
 
 SCHEMA_VERSION = 1
 LARGEST_HEADER = 4 << 20
@@ -37,7 +37,8 @@ class Package:
 
     Attributes:
         model: name in the registry; arguments: its plain arguments.
-        schema: of the graphs; window: which frames; topology, topology_arguments: who sees whom; normalization: one length, one time.
+        schema: of the graphs; window: which frames; topology, topology_arguments: who sees whom.
+        normalization: one length, one time.
         dt: [s] between the frames the model was trained on (times `window.step` between its steps).
         unit, frame: of the training data; files in other known units are converted and back.
         fields: the data's fields, name -> irreps, unit, translates, per_frame.

@@ -15,7 +15,10 @@ Array = NDArray[np.float64]
 class Transform(Protocol):
     """Anything that can act on typed values."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What to call it in tables."""
+        ...
 
     def act(self, values: Array, irreps: str, *, translates: bool = False) -> Array:
         """Transform `values`.

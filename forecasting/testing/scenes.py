@@ -33,7 +33,7 @@ def random_scene(
     Returns:
         a scene with a scalar field ``charge``, a vector field ``heading`` and a chain of ``bone`` connections.
     """
-    time = np.arange(frames) * 0.1
+    time = np.arange(frames, dtype=np.float64) * 0.1
     start, slope, bend = rng.normal(size=(3, nodes, dim))
     positions = start + slope * time[:, None, None] + 0.5 * bend * time[:, None, None] ** 2
     valid = np.ones((frames, nodes), dtype=bool)

@@ -40,9 +40,7 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
     dataset = _dataset(data, Path(config["data_root"]))
     window = call(WindowSpec, {**data["window"], "horizon": _steps(data["window"]["horizon"])}, "data.window")
     split = build_split(data["split"]["kind"], data["split"]["arguments"])
-    anchors = {
-        name: scored_anchors(dataset, window, part) for name, part in split.anchors(dataset, window).items()
-    }
+    anchors = {name: scored_anchors(dataset, window, part) for name, part in split.anchors(dataset, window).items()}
     for name in ("train", "validation"):
         if not len(anchors[name]):
             raise UsageError(

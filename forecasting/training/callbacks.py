@@ -29,9 +29,7 @@ class Keeper(Callback):
         say: told a plain line at every validation.
     """
 
-    def __init__(
-        self, settings: TrainingSettings, steps_per_epoch: int, steps: int, folder: Path, say: Say
-    ) -> None:
+    def __init__(self, settings: TrainingSettings, steps_per_epoch: int, steps: int, folder: Path, say: Say) -> None:
         self.settings, self.steps_per_epoch, self.steps = settings, steps_per_epoch, steps
         self.log_file = folder / "metrics.csv"
         self.say = say
@@ -62,7 +60,7 @@ class Keeper(Callback):
         """Start the clock, and drop log rows that a continued run will write again."""
         self._since = self._began = time.monotonic()
         if trainer.is_global_zero:
-            _truncate_log(self.log_file, _module(pl_module).step.item())
+            _truncate_log(self.log_file, int(_module(pl_module).step))
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

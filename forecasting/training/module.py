@@ -32,8 +32,8 @@ class Controller(Protocol):
 class TrainingModule(lightning.LightningModule):
     """Learns a forecaster.
 
-    The random state of step k is a function of (seed, rank, k); the learning rate is a function of k. What is saved: weights, their
-    average, both kinds of optimiser, the step, the best validation loss and its weights.
+    The random state of step k is a function of (seed, rank, k); the learning rate is a function of k. What is saved: weights,
+    their average, every optimiser, the step, the best validation loss and its weights.
 
     Args:
         problem: what to learn; settings: how; steps: in all; controller: of relaxation, a module as well.
@@ -41,17 +41,13 @@ class TrainingModule(lightning.LightningModule):
 
     step: Tensor
 
-    def __init__(
-        self, problem: Problem, settings: TrainingSettings, steps: int, controller: Controller | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, settings: TrainingSettings, steps: int, controller: Controller | None = None) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.problem, self.settings, self.steps = problem, settings, steps
         self.model = problem.model
         self.controller = controller
-        self.average = (
-            AveragedModel(self.model, multi_avg_fn=_warm_average(settings.ema_decay)) if settings.ema_decay else None
-        )
+        self.average = AveragedModel(self.model, multi_avg_fn=_warm_average(settings.ema_decay)) if settings.ema_decay else None
         if self.average is not None:
             self.average.requires_grad_(False)
         self.loss = LOSSES[settings.loss]
@@ -156,7 +152,7 @@ class TrainingModule(lightning.LightningModule):
 
 
 def _warm_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential average whose decay starts small, min(decay, (1 + n) / (10 + n)), so that the first weights are soon forgotten."""
+    """Exponential average whose decay starts small, min(decay, (1 + n) / (10 + n)), so that first weights are soon forgotten."""
 
     def update(averaged: Any, current: Any, count: Any) -> None:
         weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))

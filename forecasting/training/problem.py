@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from forecasting import __version__
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.build import GraphBuilder
 from forecasting.models.base import Forecaster
 from forecasting.packages.package import Package
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import Int, WindowSpec
+from forecasting.version import __version__
 
 
 @dataclass(frozen=True, eq=False)

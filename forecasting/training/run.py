@@ -109,9 +109,7 @@ def train(
     return result
 
 
-def _finish(
-    problem: Problem, module: TrainingModule, keeper: Keeper, sampler: StepSampler, place: Path
-) -> TrainingResult:
+def _finish(problem: Problem, module: TrainingModule, keeper: Keeper, sampler: StepSampler, place: Path) -> TrainingResult:
     if not module.best_weights:
         module.keep_best()
     step = int(module.step)
@@ -173,9 +171,7 @@ def _logger(name: str, place: Path) -> Any:
         raise UsageError(f"training.logger={name} needs {error.name}: pip install 'forecasting[log]'") from None
 
 
-def _check_resume(
-    place: Path, checkpoint: Path, settings: TrainingSettings, problem: Problem, resume: bool
-) -> None:
+def _check_resume(place: Path, checkpoint: Path, settings: TrainingSettings, problem: Problem, resume: bool) -> None:
     place.mkdir(parents=True, exist_ok=True)
     checkpoint.parent.mkdir(exist_ok=True)
     now = {

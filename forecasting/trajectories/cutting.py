@@ -55,8 +55,8 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
     else:
         velocity, velocity_valid = backward_velocity(position, position_valid, step_time)
     if spec.score == "complete":
-        whole = position_valid.all(axis=1) & future_valid.all(axis=1)
-        future_valid = future_valid & whole[:, None]
+        whole = position_valid.all(axis=1, keepdims=True) & future_valid.all(axis=1, keepdims=True)
+        future_valid = future_valid & whole
     node = key % rows.node_stride
     member = rows.node_offsets[scene] + node
     extra = {}

@@ -59,9 +59,7 @@ def source_files(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def prepared(
-    paths: Sequence[str | Path], options: IngestOptions, note: Callable[[Finding], None]
-) -> Iterator[Trajectory]:
+def prepared(paths: Sequence[str | Path], options: IngestOptions, note: Callable[[Finding], None]) -> Iterator[Trajectory]:
     """Read scenes, validate each, and act on what is found as `options.read.on_error` says.
 
     Args:
@@ -132,9 +130,7 @@ def open_or_ingest(paths: Sequence[str | Path], options: IngestOptions, root: Pa
     return cached(paths, options, root)
 
 
-def _closing(
-    scenes: Iterable[Trajectory], provenance: dict[str, Any], findings: list[Finding]
-) -> Iterator[Trajectory]:
+def _closing(scenes: Iterable[Trajectory], provenance: dict[str, Any], findings: list[Finding]) -> Iterator[Trajectory]:
     """Pass scenes on; when they end, put the findings into the provenance as plain values."""
     yield from scenes
     provenance["findings_count"] = len(findings)

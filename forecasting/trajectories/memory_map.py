@@ -127,13 +127,13 @@ def open_memory_map(folder: Path, content: str, fields: tuple[str, ...]) -> Memo
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
     about = json.loads((place / "scenes.json").read_text(encoding="utf-8"))
     small = ("grid_offsets", "clock_error", "dt", "node_offsets", "edge_offsets", "node_type", "edges", "edge_type")
+    kept: dict[str, Any] = {name: np.array(arrays[name]) for name in small} | about
     return MemoryMap(
         key=arrays["key"],
         position=arrays["position"],
         fields={name: arrays[f"field-{name}"] for name in fields},
         grid_time=arrays["grid_time"],
-        **{name: np.array(arrays[name]) for name in small},
-        **about,
+        **kept,
     )
 
 

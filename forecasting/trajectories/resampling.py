@@ -55,7 +55,5 @@ def _latest(valid: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int
     return latest, before
 
 
-def _carried(
-    item: Field, now: NDArray[np.int64], node: NDArray[np.int64], valid: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _carried(item: Field, now: NDArray[np.int64], node: NDArray[np.int64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.where(valid[..., None], item.values[now, node], np.nan)

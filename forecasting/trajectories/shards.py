@@ -138,7 +138,11 @@ class _ShardWriter:
 
     def _describe(self, scene: Trajectory, rows: int, frames: int) -> None:
         index = self.counts["scenes"]
-        self.counts = {"scenes": index + 1, "frames": self.counts["frames"] + frames, "rows": self.counts["rows"] + rows}
+        self.counts = {
+            "scenes": index + 1,
+            "frames": self.counts["frames"] + frames,
+            "rows": self.counts["rows"] + rows,
+        }
         source = scene.source
         self.tables["scenes"].append({
             "name": np.array([scene.scene]),
@@ -158,13 +162,9 @@ class _ShardWriter:
             if not item.per_frame
             for part in range(item.values.shape[1])
         }
-        self.tables["nodes"].append(
-            {"id": scene.node_ids.astype(str), "type": self._codes("node", scene.node_types), **constant}
-        )
+        self.tables["nodes"].append({"id": scene.node_ids.astype(str), "type": self._codes("node", scene.node_types), **constant})
         edges = scene.edges.astype(np.int32)
-        self.tables["edges"].append(
-            {"source": edges[:, 0], "target": edges[:, 1], "type": self._codes("edge", scene.edge_types)}
-        )
+        self.tables["edges"].append({"source": edges[:, 0], "target": edges[:, 1], "type": self._codes("edge", scene.edge_types)})
 
     def _codes(self, kind: str, names: np.ndarray) -> np.ndarray:
         table = self.vocabulary[kind]

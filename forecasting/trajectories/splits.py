@@ -75,9 +75,7 @@ class TimeSplit:
         gap = np.ceil(self.embargo / rows.dt).astype(np.int64)[anchors[:, 0]]
         cuts = [np.rint(part * length).astype(np.int64) for part in (0, self.train, self.train + self.validation, 1)]
         starts = [cuts[0], cuts[1] + gap, cuts[2] + gap]
-        return {
-            name: _within(anchors, spec, start, end) for name, start, end in zip(PARTITIONS, starts, cuts[1:], strict=True)
-        }
+        return {name: _within(anchors, spec, start, end) for name, start, end in zip(PARTITIONS, starts, cuts[1:], strict=True)}
 
 
 @dataclass(frozen=True)
@@ -233,5 +231,5 @@ def _within(anchors: Int, spec: WindowSpec, start: Int, end: Int) -> Int:
 
 
 def _check_fractions(train: float, validation: float) -> None:
-    if not (0 < train and 0 < validation and train + validation < 1):
+    if not (train > 0 and validation > 0 and train + validation < 1):
         raise UsageError(f"split: train={train} and validation={validation} must be positive and leave a rest for the test")

@@ -134,7 +134,7 @@ class Trajectory:
     @property
     def dim(self) -> int:
         """D: 2 or 3."""
-        return self.positions.shape[2]
+        return int(self.positions.shape[2])
 
     @property
     def dt(self) -> float:

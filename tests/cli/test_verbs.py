@@ -36,7 +36,13 @@ def tracks(tmp_path):
 def trained(tracks, tmp_path, capsys):
     run = tmp_path / "run"
     code, result, _ = call(
-        capsys, "train", f"data.path={tracks}", "data.read.unit=cm", f"data_root={tmp_path / 'sets'}", f"run={run}", *SMALL
+        capsys,
+        "train",
+        f"data.path={tracks}",
+        "data.read.unit=cm",
+        f"data_root={tmp_path / 'sets'}",
+        f"run={run}",
+        *SMALL,
     )
     assert code == 0
     assert result["stopped"] == "finished"
@@ -57,9 +63,15 @@ def test_help_is_quick_and_complete():
     assert time.monotonic() - start < 1.0
     for verb in ("demo", "simulate", "ingest", "inspect", "train", "predict", "evaluate", "doctor"):
         assert f"\n    {verb} " in done.stdout
-        assert "forecast " + verb in subprocess.run(
-            [sys.executable, "-m", "forecasting.cli.main", verb, "--help"], capture_output=True, text=True, check=True
-        ).stdout
+        assert (
+            "forecast " + verb
+            in subprocess.run(
+                [sys.executable, "-m", "forecasting.cli.main", verb, "--help"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
 
 
 def test_train_predict_evaluate_on_a_table(tracks, trained, tmp_path, capsys):
@@ -116,7 +128,18 @@ def test_ingest_inspect_and_the_ways_in(tracks, tmp_path, capsys):
 
 
 def test_simulate_declares_its_symmetry(tmp_path, capsys):
-    arguments = ["simulate", "nbody_charged_clean", "-o", tmp_path / "w", "--train", "3", "--test", "2", "--set", "steps=301"]
+    arguments = [
+        "simulate",
+        "nbody_charged_clean",
+        "-o",
+        tmp_path / "w",
+        "--train",
+        "3",
+        "--test",
+        "2",
+        "--set",
+        "steps=301",
+    ]
     code, result, _ = call(capsys, *arguments)
     assert (code, result["scenes"], result["frames"]) == (0, 5, 15)
     assert result["symmetry"] == "O(3), translations"
@@ -136,7 +159,9 @@ def test_inspect_a_package(trained, capsys):
 
 
 def test_show_prints_the_configuration(capsys):
-    code, result, _ = call(capsys, "train", "--show", "experiment=cmu_run", "data.path=x", "data.split.arguments.file=y", "model=gnn")
+    code, result, _ = call(
+        capsys, "train", "--show", "experiment=cmu_run", "data.path=x", "data.split.arguments.file=y", "model=gnn"
+    )
     assert code == 0
     assert result["config"]["model"]["name"] == "gnn"
     assert result["config"]["data"]["window"]["horizon"] == [25, 26, 27, 28, 29]
@@ -157,7 +182,11 @@ ERRORS = {
     "not a package": (4, ["predict", "{tmp}", "{tracks}", "-o", "{tmp}/f.parquet"], "not a model package"),
     "not a run": (2, ["train", "--resume", "{tmp}"], "not a run folder"),
     "unknown world": (2, ["simulate", "nbody_chargd", "-o", "{tmp}/w", "--train", "1"], "did you mean"),
-    "unknown parameter": (2, ["simulate", "nbody_charged", "-o", "{tmp}/w", "--train", "1", "--set", "gravty=1"], "gravity"),
+    "unknown parameter": (
+        2,
+        ["simulate", "nbody_charged", "-o", "{tmp}/w", "--train", "1", "--set", "gravty=1"],
+        "gravity",
+    ),
     "not a file": (3, ["inspect", "{junk}"], "junk"),
 }
 
@@ -192,7 +221,9 @@ def test_a_damaged_package_is_refused(trained, tracks, tmp_path, capsys):
 def test_a_wrong_rate_is_refused(tracks, trained, tmp_path, capsys):
     slow = tmp_path / "slow.csv"
     header, *rows = tracks.read_text().splitlines()
-    slow.write_text("\n".join([header, *(f"{s},{2 * float(t)},{n},{x},{y}" for s, t, n, x, y in (row.split(",") for row in rows))]))
+    slow.write_text(
+        "\n".join([header, *(f"{s},{2 * float(t)},{n},{x},{y}" for s, t, n, x, y in (row.split(",") for row in rows))])
+    )
     code, result, _ = call(capsys, "predict", trained, slow, "-o", tmp_path / "f.parquet")
     assert code == 3
     assert "1.25 frames/s" in result["error"]
@@ -211,7 +242,13 @@ def test_python_api(tracks, tmp_path):
 
     scenes = forecasting.read(tracks, unit="cm")
     dataset = forecasting.build_dataset(scenes, tmp_path / "set")
-    plain = {"data.path": tmp_path / "set", "model": "egnn", "training.epochs": 1, "model.arguments.hidden": 4, "data.only": []}
+    plain = {
+        "data.path": tmp_path / "set",
+        "model": "egnn",
+        "training.epochs": 1,
+        "model.arguments.hidden": 4,
+        "data.only": [],
+    }
     package = forecasting.train(plain, run=tmp_path / "run")
     forecasts = package.predict(scenes)
     assert [one.scene for one in forecasts] == ["morning", "evening"]

@@ -59,4 +59,6 @@ def test_models_without_symmetry_do_not_follow_rotations(model, tmp_path):
 
     Broken.model, Broken.arguments = model, {"hidden": 8}
     with pytest.raises(AssertionError, match="so3"):
-        Broken().test_follows_its_symmetries(random_dataset(tmp_path / "d"), WindowSpec(2, (3,)), __import__("torch").float64, 1e-6)
+        Broken().test_follows_its_symmetries(
+            random_dataset(tmp_path / "d"), WindowSpec(2, (3,)), __import__("torch").float64, 1e-6
+        )

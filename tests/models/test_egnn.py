@@ -37,7 +37,9 @@ def graphs(tmp_path):
 def test_equals_the_published_equations_with_gradients(graphs):
     builder, batch = graphs
     plain_module = reference()
-    ours = build_model("egnn", builder.schema, {"hidden": 16, "layers": 3, "start": "static", "bounded": False, "scalars": []}).double()
+    ours = build_model(
+        "egnn", builder.schema, {"hidden": 16, "layers": 3, "start": "static", "bounded": False, "scalars": []}
+    ).double()
     # one velocity and the (silenced) vector field: keep the velocity's weight, drop the field's
     plain = plain_module.PlainEGNN(ours.node_inputs.width, ours.edge_inputs.width, 16, 3).double()
     for layer in ours.layers:

@@ -83,7 +83,8 @@ def test_two_optimisers_both_step_and_share_no_parameter(problem, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"learning_rate": 0.5}, "learning_rate"), ({"batch_size": 4}, "batch_size"), ({"epochs": 9}, "epochs")]
+    ("change", "named"),
+    [({"learning_rate": 0.5}, "learning_rate"), ({"batch_size": 4}, "batch_size"), ({"epochs": 9}, "epochs")],
 )
 def test_changed_settings_are_refused_by_name(problem, tmp_path, change, named):
     train(*problem(epochs=1), tmp_path / "run", say=quiet)
@@ -117,7 +118,12 @@ def test_nothing_to_resume_and_something_in_the_way(problem, tmp_path):
 def command(data, run, *more):
     return [
         *(sys.executable, "-m", "forecasting.cli.main", "train", "--json"),
-        *(f"data.path={data}", f"run={run}", "data.window={history: 2, horizon: [1, 2], stride: 1}", "data.split.kind=scene"),
+        *(
+            f"data.path={data}",
+            f"run={run}",
+            "data.window={history: 2, horizon: [1, 2], stride: 1}",
+            "data.split.kind=scene",
+        ),
         *("model.arguments.hidden=6", "model.arguments.layers=2", "training.epochs=60", "training.batch_size=4"),
         *("training.checkpoint_every_steps=7", "training.ema_decay=0.9"),
         *more,

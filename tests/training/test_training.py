@@ -130,7 +130,7 @@ def test_a_pattern_without_parameters_is_an_error(problem, tmp_path):
 def test_windows_that_do_not_fit_are_an_error(plain_config):
     plain = plain_config
     plain["data"]["window"] = {"history": 50, "horizon": 3}
-    with pytest.raises((UsageError, DataError), match="data.window"):
+    with pytest.raises((UsageError, DataError), match=r"data\.window"):
         assemble(plain)
 
 

@@ -47,9 +47,7 @@ class Simulator(ABC):
             yield replace(scene, partition=mark)
 
 
-SIMULATORS: Registry[type[Simulator]] = Registry(
-    "simulator", "forecasting.trajectories.simulators", "forecasting.simulators"
-)
+SIMULATORS: Registry[type[Simulator]] = Registry("simulator", "forecasting.trajectories.simulators", "forecasting.simulators")
 
 
 def build_simulator(name: str, parameters: Mapping[str, Any]) -> Simulator:

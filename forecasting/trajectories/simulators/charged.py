@@ -84,8 +84,8 @@ class _Charged(Simulator):
         return ChargedRuns(*(part[:count] for part in parts))
 
     def scenes(self, count: int, seed: int) -> Iterator[Trajectory]:
-        time = STEP * self.sample_every * np.arange(1, self.frames + 1)
-        options = {"seed": seed, "bodies": self.bodies, "steps": self.steps, "sample_every": self.sample_every}
+        time = STEP * self.sample_every * np.arange(1, self.frames + 1, dtype=np.float64)
+        options: dict[str, object] = {"seed": seed, "bodies": self.bodies, "steps": self.steps, "sample_every": self.sample_every}
         options |= {"gravity": self.gravity, "axis": self.axis.tolist()}
         index = 0
         for positions, velocities, charges, _ in self._blocks(count, seed):
@@ -166,9 +166,7 @@ class _Charged(Simulator):
                 v += pull
         return positions, velocities, charges, first_clipped
 
-    def _limit(
-        self, force: Float, scratch: Float, largest: Float, first_clipped: NDArray[np.int64], step: int
-    ) -> None:
+    def _limit(self, force: Float, scratch: Float, largest: Float, first_clipped: NDArray[np.int64], step: int) -> None:
         """Clip where needed; no force is as long as 100 while no coordinate reaches 100/√3."""
         if largest.max() > LARGEST_FORCE / np.sqrt(3):
             before = force.copy()
