@@ -12,6 +12,7 @@ from forecasting.inference.forecast import Forecast
 from forecasting.trajectories.trajectory import Frame, Trajectory
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+BASELINE_COLOURS = {"constant_velocity": COLOURS[1], "mean_velocity": COLOURS[4], "static": COLOURS[6]}
 NODES_DRAWN = 200
 
 
@@ -82,9 +83,10 @@ def error_over_time(result: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(6, 4), layout="constrained")
     plot = figure.add_subplot()
     named = [(result["model"], result["plain"]), *result["baselines"].items()]
-    for index, (name, sums) in enumerate(named):
+    for name, sums in named:
         values = [np.nan if value is None else value for value in sums["distance_per_step"]]
-        plot.plot(result["lead_times"], values, "o-", color=COLOURS[index], label=name.replace("_", " "), markersize=4)
+        colour = BASELINE_COLOURS.get(name, COLOURS[0])
+        plot.plot(result["lead_times"], values, "o-", color=colour, label=name.replace("_", " "), markersize=4)
     plot.set_xlabel("lead time [s]")
     plot.set_ylabel(f"mean distance [{result['unit']}]")
     plot.set_ylim(bottom=0)

@@ -3,7 +3,7 @@
 import base64
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,16 +101,16 @@ def _table(result: dict[str, Any]) -> list[tuple[str, dict[str, Any], float | No
 def _facts(package: Package, dataset: Dataset, result: dict[str, Any]) -> dict[str, Any]:
     card = package.card
     return {
-        "model": f"{package.model} {dict(package.arguments)}",
+        "model": f"{package.model} ({_said(package.arguments)})",
         "parameters": sum(value.numel() for value in package.weights.values()),
         "graph": package.topology,
         "window": f"{package.window.history} frames seen, steps {list(package.window.horizon)} forecast, "
         f"{package.window.step * package.dt:.4g} s apart",
         "data": f"{dataset.folder.name}: {dataset.manifest.counts['scenes']} scenes, content {dataset.manifest.content[:16]}",
         "known symmetry of the data": dataset.manifest.symmetry or "not stated",
-        "split": card.get("split", "all windows"),
+        "split": f"{card['split']['kind']} ({_said(card['split']['arguments'])})" if "split" in card else "all windows",
         "partition": result.get("partition", "all"),
-        "training": card.get("training", "not recorded"),
+        "training": _said(card.get("training", {})) or "not recorded",
         "seeds": f"training {card.get('seed', 'unknown')}, transforms {result['seed']}",
         "package": f"forecasting {card.get('program_version', 'unknown')}",
     }
@@ -155,6 +155,10 @@ def _draw(caption: str, make: Callable[[], Figure]) -> _Drawing:
 def _rows(path: Path) -> list[dict[str, float]]:
     with path.open(encoding="utf-8", newline="") as file:
         return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def _said(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items() if value not in (None, {}, []))
 
 
 def _number(value: float | None) -> str:

@@ -43,7 +43,7 @@ class ErrorSums:
         self.squared.append(_per_window(best**2, windows))
         self.distance.append(_per_window(best, windows))
         self.count.append(_per_window(valid.astype(np.float64), windows))
-        self.final.append(_per_window(best[np.arange(len(best)), last] * scored, windows))
+        self.final.append(_per_window(np.take_along_axis(best, last[:, None], axis=1)[:, 0] * scored, windows))
         self.nodes.append(_per_window(scored.astype(np.float64), windows))
 
     def summary(self) -> dict[str, Any]:
