@@ -36,6 +36,13 @@ def call(factory: Callable[..., T], arguments: Mapping[str, Any], what: str, *gi
         raise UsageError(f"{what}: {error}") from error
 
 
+def completed(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments a user gave with every default beside them, so that a later change of a default changes nothing."""
+    parameters = inspect.signature(factory).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+    return {**defaults, **arguments}
+
+
 def pick(table: Mapping[str, T], name: str, what: str) -> T:
     """The member called `name`.
 

@@ -21,7 +21,7 @@ COUNTS = {"train": 1000, "validation": 200, "test": 400}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("-o", "--output", default="demo", help="folder for everything (default: demo)")
-    parser.add_argument("--epochs", type=int, default=40, help="of training (default: 40)")
+    parser.add_argument("--epochs", type=int, default=80, help="of training (default: 80)")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -76,8 +76,9 @@ class EGNNLayer(nn.Module):
 class EGNN(Forecaster):
     """EGNN with velocity, for any history and horizon; O(3)-equivariant, translations by centring.
 
-    Every layer but the last moves the positions; the last returns one displacement per horizon step, so that one step, one
-    frame of history and ``start="static"`` give the published model.
+    Every layer but the last moves the positions; the last returns one displacement per horizon step, which counts in
+    proportion to its lead time, since nothing moves in no time. One step, one frame of history, ``start="static"`` and
+    ``bounded=False`` give the published model.
 
     Args:
         schema: of the graphs.
@@ -120,5 +121,6 @@ class EGNN(Forecaster):
             h, moved = layer(h, x, vectors, batch.edge_index, edges, inverse_degree)
             if layer is not self.layers[-1]:
                 x = x + moved[:, 0]
-        total = (x - anchor)[:, None] + moved
+        share = (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
+        total = ((x - anchor)[:, None] + moved) * share
         return total if self.start == "static" else total + constant_velocity(batch)

@@ -9,9 +9,10 @@ import torch
 
 from forecasting.errors import UsageError
 from forecasting.graphs.build import GraphBuilder, schema_of
-from forecasting.models.base import build_model
+from forecasting.graphs.topology import TOPOLOGIES
+from forecasting.models.base import MODELS, build_model
 from forecasting.packages.package import build_topology
-from forecasting.plain import call
+from forecasting.plain import call, completed
 from forecasting.training.problem import Problem
 from forecasting.training.settings import TrainingSettings
 from forecasting.trajectories.dataset import Dataset
@@ -61,9 +62,9 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
         anchors=anchors,
         model=model,
         model_name=config["model"]["name"],
-        model_arguments=config["model"]["arguments"],
+        model_arguments=completed(MODELS[config["model"]["name"]], config["model"]["arguments"]),
         topology=config["graph"]["name"],
-        topology_arguments=config["graph"]["arguments"],
+        topology_arguments=completed(TOPOLOGIES[config["graph"]["name"]], config["graph"]["arguments"]),
         card={
             "data": {
                 "folder": str(dataset.folder),
