@@ -115,7 +115,7 @@ def test_double_pendulum(real_data: Path) -> None:
     assert sum(len(scene.time) for scene in scenes) == 142431
     assert all(scene.valid.all() and scene.valid.shape[1] == 3 for scene in scenes)
     ends = np.concatenate([scene.positions[:, 2] - scene.positions[:, 0] for scene in scenes]).mean(axis=0)
-    assert ends[0] > 200 > 20 > abs(ends[1])  # the camera was turned: gravity points along +x
+    assert ends[0] > 10 * abs(ends[1])  # the camera was turned: gravity points along +x
     lengths = [np.linalg.norm(np.diff(scene.positions, axis=1), axis=2).mean(axis=0) for scene in scenes]
     np.testing.assert_allclose(lengths[:2], [[602, 461]] * 2, atol=3)
     np.testing.assert_allclose(lengths[2:], [[589, 451]] * 6, atol=3)
