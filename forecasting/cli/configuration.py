@@ -1,5 +1,6 @@
 """Configurations: composed by Hydra from configs/, checked for unknown keys, kept with the run."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_literal, value)) + "]"
     if isinstance(value, str | Path):
-        text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+        # Hydra reads a backslash as itself, except before a quote.
+        text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (f"\\{found[2]}" if found[2] else ""), str(value))
         return f"'{text}'"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
