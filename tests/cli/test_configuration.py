@@ -64,26 +64,11 @@ def test_the_command_line_wins_over_the_experiment():
     assert config["graph"] == {"name": "nearest", "arguments": {"k": 2}}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "a b",
-        "it's",
-        "x=1,y=2",
-        "C:\\data",
-        "C:\\data\\",
-        "\\'",
-        "",
-        None,
-        True,
-        3,
-        2.5,
-        [1, 2],
-        ["a", "b c"],
-        {"node": "p id"},
-        Path("/a b/c.csv"),
-    ],
-)
+TEXTS = ["a b", "it's", "x=1,y=2", "C:\\data", "C:\\data\\", "\\'", ""]
+PLAIN = [*TEXTS, None, True, 3, 2.5, [1, 2], ["a", "b c"], {"node": "p id"}, Path("/a b/c.csv")]
+
+
+@pytest.mark.parametrize("value", PLAIN)
 def test_plain_values_survive_the_grammar(value):
     config = compose(as_overrides({"data.path": "x", "data.format": value}))
     expected = str(value) if isinstance(value, Path) else value
