@@ -1,0 +1,133 @@
+"""Forecasts come back as the file went in."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from forecasting.errors import DataError, UsageError
+from forecasting.inference import Predictor
+from forecasting.inference.predictor import Anchors
+from forecasting.inference.writing import write_forecasts
+from forecasting.symmetry.transforms import Orthogonal, rotation_about
+from forecasting.testing.scenes import random_scene
+from forecasting.trajectories.units import Unit
+
+
+def forecast(package, scenes, **options):
+    return list(Predictor(package, dtype=torch.float64).trajectories(scenes, Anchors(**options)))
+
+
+def test_ids_times_and_places(package, scene):
+    made, _ = package("constant_velocity")
+    (found,) = forecast(made, [scene])
+    seen = scene.valid[-1]
+    assert np.array_equal(found.node_ids, scene.node_ids[seen])
+    assert found.anchor_time == pytest.approx(0.8)
+    np.testing.assert_allclose(found.time, [0.9, 1.0])
+    assert np.array_equal(found.anchor, scene.positions[-1, seen])
+    known = (scene.valid[-2] & seen)[seen]
+    step = scene.positions[-1, seen] - scene.positions[-2, seen]
+    np.testing.assert_allclose(found.positions[known, 0, 1], (found.anchor + 2 * step)[known], atol=1e-9)
+    assert (found.unit, found.frame, found.source) == (scene.unit, scene.frame, scene.source)
+
+
+def test_every_nth_frame(package, scene):
+    made, _ = package()
+    found = forecast(made, [scene], every=2)
+    assert [one.anchor_time for one in found] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+
+@pytest.mark.parametrize("unit", ["cm", "ft", "0.5m", "x=2m,y=0.5m,z=4m"])
+def test_other_units_go_in_and_come_out(package, scene, unit):
+    from forecasting.trajectories.units import conversion, parse_unit
+
+    made, _ = package()
+    (plain,) = forecast(made, [scene])
+    parsed = parse_unit(unit, 3)
+    factor = conversion("m", parsed.name)
+    fields = {n: replace(f, values=f.values * factor, unit=parsed.name) if f.unit == "m" else f for n, f in scene.fields.items()}
+    (other,) = forecast(made, [replace(scene, positions=scene.positions * factor, unit=parsed, fields=fields)])
+    numbers = parsed.to_file(plain.positions * factor)
+    np.testing.assert_allclose(other.positions, numbers, rtol=1e-9, atol=1e-9)
+    assert str(other.unit) == str(parsed)
+
+
+def test_another_up_axis_is_turned_and_turned_back(package, scene, as_up):
+    made, _ = package("mlp")
+    (plain,) = forecast(made, [scene])
+    turn = Orthogonal(rotation_about(np.array([1.0, 0, 0]), -np.pi / 2))
+    assert np.allclose(turn.matrix @ [0, 0, 1], [0, 1, 0])
+    (other,) = forecast(made, [as_up(scene.transformed(turn), "+y")])
+    np.testing.assert_allclose(other.positions, turn.act(plain.positions, "1o"), atol=1e-9)
+
+
+def test_company_does_not_matter(package, scene):
+    made, _ = package()
+    rng = np.random.default_rng(0)
+    others = [random_scene(rng, f"other-{index}", nodes=index + 1) for index in range(4)]
+    (alone,) = forecast(made, [scene])
+    among = next(one for one in forecast(made, [*others[:2], scene, *others[2:]]) if one.scene == "new")
+    np.testing.assert_allclose(among.positions, alone.positions, atol=1e-12)
+
+
+WRONG = {
+    "rate": (lambda s: replace(s, time=s.time * 2), DataError, "5 frames/s; the model was trained at 10"),
+    "field": (lambda s: replace(s, fields={}), DataError, "lacks the field 'charge'"),
+    "type": (lambda s: replace(s, node_types=np.array(["a", "b", "tram", "a"])), DataError, "type 'tram'; the model knows a, b"),
+    "unit": (lambda s: replace(s, unit=Unit("px")), UsageError, "in px, the model in m"),
+    "dimension": (lambda s: random_scene(np.random.default_rng(0), dim=2), DataError, "2 coordinates"),
+    "hand": (lambda s: replace(s, frame=replace(s.frame, handedness="left")), UsageError, "left-handed"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=WRONG.keys())
+def test_what_the_model_cannot_take_is_said(package, scene, case):
+    change, error, message = WRONG[case]
+    with pytest.raises(error, match=message):
+        forecast(package()[0], [change(scene)])
+
+
+def test_files_of_forecasts(package, scene, tmp_path):
+    made, _ = package()
+    rng = np.random.default_rng(0)
+    scenes = [random_scene(rng, f"s{index}", nodes=3, gaps=False) for index in range(5)]
+    counts = write_forecasts(Predictor(made).trajectories(scenes), tmp_path / "f.parquet")
+    table = pq.read_table(tmp_path / "f.parquet")
+    assert counts == {"forecasts": 5, "rows": 30}
+    assert table.num_rows == 30
+    expected = forecast(made, scenes)[3].positions[:, 0, 1, 2]
+    rows = table.filter((table["scene"].to_numpy() == "s3") & (table["step"].to_numpy() == 2))
+    np.testing.assert_allclose(rows["z"].to_numpy(), expected, rtol=1e-4, atol=1e-4)
+    assert table.schema.metadata == {b"unit": b"m", b"up": b"+z", b"handedness": b"right"}
+
+
+def test_a_failing_stream_leaves_no_file(package, scene, tmp_path):
+    made, _ = package()
+    with pytest.raises(DataError, match="nothing to forecast"):
+        write_forecasts([], tmp_path / "f.parquet")
+    mixed = [scene, scene.in_unit("cm")]
+    with pytest.raises(DataError, match="one by one"):
+        write_forecasts(Predictor(made).trajectories(mixed), tmp_path / "f.parquet")
+    assert list(tmp_path.glob("*.parquet")) == []
+
+
+def test_quantiles_of_weighted_hypotheses(package, scene):
+    made, _ = package("static")
+    (one,) = forecast(made, [scene])
+    places = np.stack([one.positions[:, 0] + shift for shift in (0.0, 10.0, 5.0)], axis=1)
+    several = replace(one, positions=places, weights=np.array([0.2, 0.5, 0.3]))
+    for q, shift in ((0.1, 0), (0.2, 0), (0.3, 5), (0.5, 5), (0.6, 10), (1.0, 10)):
+        np.testing.assert_allclose(several.quantile(q), one.positions[:, 0] + shift)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        several.quantile(1.5)
+
+
+def test_pictures(package, scene, tmp_path):
+    (one,) = forecast(package()[0], [scene])
+    one.plot(tmp_path / "a.png")
+    one.plot(tmp_path / "b.svg", axes="xz")
+    assert (tmp_path / "a.png").stat().st_size > 5000
+    assert "<svg" in (tmp_path / "b.svg").read_text()

@@ -1,0 +1,83 @@
+"""Metrics and losses against hand-computed cases."""
+
+import numpy as np
+import pytest
+import torch
+
+from forecasting.graphs.batch import GraphBatch
+from forecasting.models.base import Hypotheses
+from forecasting.objectives.losses import LOSSES
+from forecasting.objectives.metrics import ErrorSums
+from forecasting.testing.scenes import random_scene
+from forecasting.trajectories.cutting import cut_windows
+from forecasting.trajectories.memory_map import rows_of
+from forecasting.trajectories.windows import WindowSpec
+
+
+@pytest.fixture
+def windows():
+    """Two windows of two nodes, two steps; the second node of the second window has no last step."""
+    from dataclasses import replace
+
+    scene = random_scene(np.random.default_rng(0), nodes=2, gaps=False, frames=8)
+    cut = cut_windows(rows_of([scene], ("a", "b"), ("bone",)), {}, WindowSpec(1, (1, 2)), np.array([[0, 1], [0, 3]]))
+    valid = np.array([[1, 1], [1, 1], [1, 1], [1, 0]], dtype=bool)
+    return replace(cut, future=np.zeros_like(cut.future), future_valid=valid)
+
+
+def test_known_errors(windows):
+    off = np.zeros((4, 1, 2, 3))
+    off[..., 0] = np.array([[3.0, 4], [0, 0], [1, 2], [5, 99]])[:, None]
+    sums = ErrorSums(3)
+    sums.add(off, windows)
+    found = sums.summary()
+    assert found["positions"] == 7
+    assert found["mse"] == pytest.approx((9 + 16 + 1 + 4 + 25) / 7 / 3)
+    assert found["ade"] == pytest.approx((3 + 4 + 1 + 2 + 5) / 7)
+    assert found["fde"] == pytest.approx((4 + 0 + 2 + 5) / 4)
+    assert found["mpjpe"] == pytest.approx((4 + 0 + 2) / 3)
+    assert found["distance_per_step"] == pytest.approx([9 / 4, 6 / 3])
+    assert found["mse_per_step"] == pytest.approx([35 / 4 / 3, 20 / 3 / 3])
+
+
+def test_the_best_hypothesis_of_each_node_counts(windows):
+    off = np.full((4, 2, 2, 3), 7.0)
+    off[:2, 0], off[2:, 1] = 0, 0
+    sums = ErrorSums(3)
+    sums.add(off, windows)
+    assert sums.summary()["ade"] == 0
+
+
+def test_parts_add_up(windows):
+    moved = np.random.default_rng(1).normal(size=(4, 1, 2, 3))
+    one, two = ErrorSums(3), ErrorSums(3)
+    one.add(moved, windows)
+    one.add(moved, windows)
+    two.add(moved, windows)
+    for key in ("mse", "ade", "fde", "mpjpe"):
+        assert one.summary()[key] == pytest.approx(two.summary()[key])
+
+
+def batch_of(target, valid, batch):
+    return GraphBatch(target=target, target_valid=valid, batch=batch, ptr=torch.tensor([0, 2, 3]))
+
+
+def test_losses():
+    target = torch.zeros(3, 2, 3)
+    valid = torch.tensor([[True, True], [True, False], [True, True]])
+    batch = batch_of(target, valid, torch.tensor([0, 0, 1]))
+    moved = torch.zeros(3, 1, 2, 3)
+    moved[0, 0, 0, 0], moved[1, 0, 0, 1], moved[1, 0, 1, 0] = 3.0, 4.0, 1000.0
+    forecast = Hypotheses(moved, torch.ones(2, 1))
+    assert float(LOSSES["mse"](forecast, batch, 3)) == pytest.approx((9 + 16) / 5 / 3)
+    assert float(LOSSES["distance"](forecast, batch, 3)) == pytest.approx((3 + 4) / 5, abs=1e-5)
+    both = Hypotheses(torch.cat([moved, torch.ones_like(moved)], 1), torch.full((2, 2), 0.5))
+    # graph 0: hypothesis 0 costs 25, hypothesis 1 costs 9; graph 1: 0 against 6
+    assert float(LOSSES["mse"](both, batch, 3)) == pytest.approx((9 + 0) / 5 / 3)
+
+
+def test_the_gradient_of_a_distance_is_finite_at_zero():
+    moved = torch.zeros(3, 1, 2, 3, requires_grad=True)
+    batch = batch_of(torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool), torch.tensor([0, 0, 1]))
+    LOSSES["distance"](Hypotheses(moved, torch.ones(2, 1)), batch, 3).backward()
+    assert torch.isfinite(moved.grad).all()
