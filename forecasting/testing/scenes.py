@@ -42,10 +42,10 @@ def random_scene(
         valid[:, 0] = True
     fields = {
         "charge": Field(rng.choice([-1.0, 1.0], size=(nodes, 1)), "0e", "e"),
-        "heading": Field(rng.normal(size=(frames, nodes, dim)), "1o", "m"),
+        "heading": Field(np.where(valid[..., None], rng.normal(size=(frames, nodes, dim)), np.nan), "1o", "m"),
     }
     if velocity:
-        fields["velocity"] = Field(slope + bend * time[:, None, None], "1o", "m/s")
+        fields["velocity"] = Field(np.where(valid[..., None], slope + bend * time[:, None, None], np.nan), "1o", "m/s")
     ends = np.arange(nodes)
     return Trajectory(
         scene=name,
