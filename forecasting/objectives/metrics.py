@@ -40,10 +40,12 @@ class ErrorSums:
         best = np.take_along_axis(away, cost.argmin(axis=1)[:, None, None], axis=1)[:, 0] * valid
         scored = valid.any(axis=1)
         last = valid.shape[1] - 1 - np.argmax(valid[:, ::-1], axis=1)
-        self.squared.append(_per_window(best**2, windows))
+        squared: Float = best**2
+        self.squared.append(_per_window(squared, windows))
         self.distance.append(_per_window(best, windows))
         self.count.append(_per_window(valid.astype(np.float64), windows))
-        self.final.append(_per_window(np.take_along_axis(best, last[:, None], axis=1)[:, 0] * scored, windows))
+        at_last: Float = np.take_along_axis(best, last[:, None], axis=1)[:, 0] * scored
+        self.final.append(_per_window(at_last, windows))
         self.nodes.append(_per_window(scored.astype(np.float64), windows))
 
     def summary(self) -> dict[str, Any]:
