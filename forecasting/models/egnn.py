@@ -24,7 +24,7 @@ class EGNNLayer(nn.Module):
     With h_i node features, x_i position, v_ic vectors (velocities first), a_ij edge invariants::
 
         m_ij  = φ_e(h_i, h_j, |x_i − x_j|², a_ij)
-        Δ_io  = Σ_c φ_v(h_i)_oc v_ic + 1/deg(i) Σ_j (x_i − x_j) φ_x(m_ij)_o / (1 + |x_i − x_j| if bounded)
+        Δ_io  = Σ_c φ_v(h_i)_oc v_ic + 1/deg(i) Σ_j (x_i − x_j) φ_x(m_ij)_o
         h_i  += φ_h(h_i, Σ_j m_ij)
 
     With one vector and one output, x_i + Δ_i is the published update with v the initial velocity. The published program also
@@ -32,8 +32,9 @@ class EGNNLayer(nn.Module):
 
     Args:
         hidden: width of h and m; edges: width of a; vectors: channels of v; outputs: o, displacements per node.
-        bounded: divide differences by 1 + their length, so that far nodes do not make the layers blow up (an option of the
-            published program).
+        bounded: differences are divided by 1 + their length (an option of the published program), squared distances enter as
+            log(1 + d²), and φ_v starts near 0, as φ_x does; so far nodes do not make the layers blow up, and training starts
+            from the forecast that the network corrects.
     """
 
     def __init__(self, hidden: int, edges: int, vectors: int, outputs: int, bounded: bool) -> None:
@@ -46,6 +47,9 @@ class EGNNLayer(nn.Module):
         nn.init.xavier_uniform_(last.weight, gain=0.001)
         self.coordinate_net = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), last)
         self.velocity_net = perceptron([hidden, hidden, outputs * vectors])
+        if bounded:
+            nn.init.xavier_uniform_(self.velocity_net[-1].weight, gain=0.001)
+            nn.init.zeros_(self.velocity_net[-1].bias)
 
     def forward(
         self, h: Tensor, x: Tensor, vectors: Tensor, edge_index: Tensor, edges: Tensor, inverse_degree: Tensor
@@ -54,9 +58,10 @@ class EGNNLayer(nn.Module):
         source, target = edge_index
         difference = x[target] - x[source]
         squared = difference.square().sum(-1, keepdim=True)
-        messages = self.edge_rest(self._first(h, squared, edges, source, target))
         if self.bounded:
             difference = difference / (1 + (squared + _TINY).sqrt())
+            squared = squared.log1p()
+        messages = self.edge_rest(self._first(h, squared, edges, source, target))
         weights = self.coordinate_net(messages)
         pull = edge_sum(weights[..., None] * difference[:, None], target, len(h)) * inverse_degree[:, None, None]
         push = torch.einsum("noc,ncd->nod", self.velocity_net(h).unflatten(-1, (-1, vectors.shape[1])), vectors)
