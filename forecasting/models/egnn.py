@@ -46,10 +46,11 @@ class EGNNLayer(nn.Module):
         last = nn.Linear(hidden, outputs, bias=False)
         nn.init.xavier_uniform_(last.weight, gain=0.001)
         self.coordinate_net = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), last)
-        self.velocity_net = perceptron([hidden, hidden, outputs * vectors])
+        push = nn.Linear(hidden, outputs * vectors)
         if bounded:
-            nn.init.xavier_uniform_(self.velocity_net[-1].weight, gain=0.001)
-            nn.init.zeros_(self.velocity_net[-1].bias)
+            nn.init.xavier_uniform_(push.weight, gain=0.001)
+            nn.init.zeros_(push.bias)
+        self.velocity_net = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), push)
 
     def forward(
         self, h: Tensor, x: Tensor, vectors: Tensor, edge_index: Tensor, edges: Tensor, inverse_degree: Tensor
