@@ -38,7 +38,7 @@ class ErrorSums:
         away: Float = np.linalg.norm(positions - windows.future[:, None], axis=-1)
         cost = (away * valid[:, None]).sum(-1)
         best = np.take_along_axis(away, cost.argmin(axis=1)[:, None, None], axis=1)[:, 0] * valid
-        scored = valid.any(axis=1, keepdims=True)[:, 0]
+        scored = valid.sum(axis=1) > 0
         last = valid.shape[1] - 1 - np.argmax(valid[:, ::-1], axis=1)
         squared: Float = best**2
         self.squared.append(_per_window(squared, windows))
