@@ -8,6 +8,7 @@ product still agrees with float64 to 1e-6.
 import ctypes
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from forecasting.errors import NumericalError, UsageError
 LARGEST_ERROR = 1e-6
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP = 1 << 30
+_SPINCOUNT = "GOMP_SPINCOUNT"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class NumericSettings:
         product: float32 product path, ``oneDNN`` or ``default``.
         product_error: relative error of a float32 product on that path against float64.
         allocator: whether freed memory is kept for reuse (glibc).
+        short_spins: whether idle OpenMP threads soon give their core to others; the runtime is told when it is loaded, so this
+            is False where torch was imported before `configure` was first called.
         torch: version; cpu: name of the processor.
     """
 
@@ -35,16 +39,18 @@ class NumericSettings:
     product: str
     product_error: float
     allocator: bool
+    short_spins: bool
     torch: str
     cpu: str
 
 
-@lru_cache(maxsize=1)
 def configure(threads: int | None = None) -> NumericSettings:
-    """Set this process up for fast and accurate arithmetic; every entry point calls it first. Later calls change nothing.
+    """Set this process up for fast and accurate arithmetic; every entry point calls it, best before it imports torch.
+
+    The first call sets up and measures, later ones return the same; only a number of threads is applied whenever it is given.
 
     Args:
-        threads: of torch; by default OMP_NUM_THREADS, else the number of cores.
+        threads: of torch; None leaves them as they are, at first OMP_NUM_THREADS, else the number of cores.
 
     Raises:
         UsageError: if `threads` is less than 1.
@@ -52,27 +58,36 @@ def configure(threads: int | None = None) -> NumericSettings:
     """
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1, found {threads}")
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # read by the OpenMP runtime when torch loads it
-    allocator = _keep_freed_memory()
+    product, error, allocator, short_spins = _set_up()
     import torch
 
     if threads is not None:
         torch.set_num_threads(threads)
-    product, error = _choose_product()
-    return NumericSettings(torch.get_num_threads(), product, error, allocator, torch.__version__, _cpu_name())
+    return NumericSettings(torch.get_num_threads(), product, error, allocator, short_spins, torch.__version__, _cpu_name())
 
 
 def product_error() -> float:
-    """Relative error (Frobenius norm) of float32 products of several shapes against float64."""
+    """Largest relative error (Frobenius norm) of float32 products against float64: plain, batched, and of one row plus a bias."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
+    shapes = (((256, 256), (256, 256)), ((64, 1024), (1024, 64)), ((500, 131), (131, 64)), ((20, 32, 64), (20, 64, 32)))
+    products: list[tuple[Any, tuple[tuple[int, ...], ...]]] = [(torch.matmul, shape) for shape in shapes]
+    products.append((torch.nn.functional.linear, ((1, 128), (128, 128), (128,))))
     worst = 0.0
-    for rows, inner, columns in ((256, 256, 256), (64, 1024, 64), (500, 131, 64)):
-        a, b = (torch.randn(shape, generator=generator) for shape in ((rows, inner), (inner, columns)))
-        exact = a.double() @ b.double()
-        worst = max(worst, float(((a @ b).double() - exact).norm() / exact.norm()))
+    for product, operands in products:
+        values = [torch.randn(shape, generator=generator) for shape in operands]
+        exact = product(*(value.double() for value in values))
+        worst = max(worst, float((product(*values).double() - exact).norm() / exact.norm()))
     return worst
+
+
+@lru_cache(maxsize=1)
+def _set_up() -> tuple[str, float, bool, bool]:
+    short_spins = _SPINCOUNT in os.environ or "torch" not in sys.modules
+    os.environ.setdefault(_SPINCOUNT, "2000")
+    allocator = _keep_freed_memory()
+    return (*_choose_product(), allocator, short_spins)
 
 
 def _choose_product() -> tuple[str, float]:

@@ -1,7 +1,9 @@
 """One module sets the arithmetic up, and checks it."""
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +14,12 @@ from forecasting.errors import NumericalError, UsageError
 
 @pytest.fixture
 def fresh(monkeypatch):
-    numerics.configure.cache_clear()
-    before = torch.backends.mkldnn.matmul.fp32_precision
+    numerics._set_up.cache_clear()
+    before, threads = torch.backends.mkldnn.matmul.fp32_precision, torch.get_num_threads()
     yield monkeypatch
     torch.backends.mkldnn.matmul.fp32_precision = before
-    numerics.configure.cache_clear()
+    torch.set_num_threads(threads)
+    numerics._set_up.cache_clear()
 
 
 def test_settings_say_what_is_true(fresh):
@@ -25,7 +28,14 @@ def test_settings_say_what_is_true(fresh):
     assert settings.threads == torch.get_num_threads()
     assert settings.product in ("oneDNN", "default")
     assert (torch.backends.mkldnn.matmul.fp32_precision == "bf16") == (settings.product == "oneDNN")
-    assert numerics.configure() is settings
+
+
+def test_later_calls_measure_nothing_and_keep_what_was_set(fresh):
+    settings = numerics.configure()
+    fresh.setattr(numerics, "product_error", lambda: pytest.fail("measured twice"))
+    assert numerics.configure() == settings
+    assert numerics.configure(settings.threads + 1) == replace(settings, threads=settings.threads + 1)
+    assert numerics.configure().threads == torch.get_num_threads() == settings.threads + 1
 
 
 def test_a_rounding_path_is_detected_and_left(fresh):
@@ -57,6 +67,15 @@ def test_no_accurate_path_is_an_error(fresh):
 def test_threads_below_one_are_refused(fresh):
     with pytest.raises(UsageError, match="at least 1"):
         numerics.configure(0)
+
+
+@pytest.mark.parametrize(("first", "expected"), [("", "True"), ("import torch; ", "False")])
+def test_it_says_whether_openmp_was_told_in_time(first, expected):
+    """The OpenMP runtime reads its environment once, when torch loads it."""
+    code = f"{first}from forecasting.numerics import configure; print(configure(1).short_spins)"
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
 
 
 def test_importing_it_does_not_import_torch():

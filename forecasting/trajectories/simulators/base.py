@@ -39,12 +39,29 @@ class Simulator(ABC):
         Args:
             counts: partition -> number of scenes.
             seed: of the stream.
+
+        Raises:
+            UsageError: if no scene is asked for, a number is negative or belongs to no partition, or the seed is out of range.
         """
+        for name, number in counts.items():
+            if name not in PARTITIONS or number < 0:
+                raise UsageError(f"cannot simulate {number} scenes for '{name}'; give {', '.join(PARTITIONS)} numbers from 0 on")
         marks = [name for name in PARTITIONS for _ in range(counts.get(name, 0))]
         if not marks:
             raise UsageError("ask for at least one scene (--train, --validation, --test)")
         for mark, scene in zip(marks, self.scenes(len(marks), seed), strict=True):
             yield replace(scene, partition=mark)
+
+
+def checked_seed(seed: int) -> int:
+    """The seed, if a stream can start from it.
+
+    Raises:
+        UsageError: if it is not from 0 to 2**32 − 1.
+    """
+    if not 0 <= seed < 1 << 32:
+        raise UsageError(f"the seed must be from 0 to {(1 << 32) - 1}, found {seed}")
+    return seed
 
 
 SIMULATORS: Registry[type[Simulator]] = Registry("simulator", "forecasting.trajectories.simulators", "forecasting.simulators")

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
-from forecasting.trajectories.simulators.base import SIMULATORS, Simulator
+from forecasting.trajectories.simulators.base import SIMULATORS, Simulator, checked_seed
 from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
 from forecasting.trajectories.units import Unit
 
@@ -63,12 +64,17 @@ class _Charged(Simulator):
         gravity: float = 0.0,
         axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
     ) -> None:
-        if bodies < 1 or sample_every < 1 or steps <= sample_every:
-            raise UsageError("charged bodies: need bodies ≥ 1, sample_every ≥ 1 and steps > sample_every")
-        length = float(np.linalg.norm(axis))
-        if len(axis) != 3 or not np.isfinite(length) or length == 0:
-            raise UsageError(f"charged bodies: axis must be three numbers that are not all 0, found {tuple(axis)}")
-        self.bodies, self.steps, self.sample_every = bodies, steps, sample_every
+        for name, value in (("bodies", bodies), ("steps", steps), ("sample_every", sample_every)):
+            if not isinstance(value, Integral) or value < 1:
+                raise UsageError(f"charged bodies: {name} must be a whole number of at least 1, found {value!r}")
+        if steps <= sample_every:
+            raise UsageError(f"charged bodies: no frame is reached, need steps > sample_every, found {steps} and {sample_every}")
+        if not isinstance(gravity, Real) or not np.isfinite(gravity):
+            raise UsageError(f"charged bodies: gravity must be a finite number, found {gravity!r}")
+        length = float(np.linalg.norm(axis)) if np.shape(axis) == (3,) and np.asarray(axis).dtype.kind in "iuf" else 0.0
+        if not np.isfinite(length) or length == 0:
+            raise UsageError(f"charged bodies: axis must be three numbers that are not all 0, found {axis!r}")
+        self.bodies, self.steps, self.sample_every = int(bodies), int(steps), int(sample_every)
         self.frames = (steps - 1) // sample_every
         self.gravity = float(gravity)
         self.axis = np.asarray(axis, dtype=np.float64) / length
@@ -111,7 +117,7 @@ class _Charged(Simulator):
 
     def _blocks(self, count: int, seed: int) -> Iterator[tuple[Float, Float, Float, NDArray[np.int64]]]:
         """Blocks of always the same size, so that results do not depend on how many are asked for; computed ahead."""
-        rng = np.random.RandomState(seed)
+        rng = np.random.RandomState(checked_seed(seed))
         workers = os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             ahead: deque[Future[tuple[Float, Float, Float, NDArray[np.int64]]]] = deque()
