@@ -88,7 +88,7 @@ class GraphBuilder:
     def _fields(self, fields: Mapping[str, Float]) -> dict[str, Tensor]:
         lifted = {}
         for name, irreps in self.schema.fields.items():
-            values = fields[name]
+            values = fields[name] / self.normalization.fields.get(name, 1.0)
             if self.schema.dim == 2:
                 parts, offset = [], 0
                 for count, degree, _ in parse_irreps(irreps):

@@ -1,6 +1,7 @@
-"""The one length and the one time by which a forecaster's inputs are divided."""
+"""The one length, the one time, and one size per further field, by which a forecaster's inputs are divided."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,19 +11,22 @@ from forecasting.trajectories.windows import WindowBatch
 
 @dataclass(frozen=True)
 class Normalization:
-    """One scalar for lengths and one for times, so that no direction is preferred.
+    """One scalar for lengths, one for times and one for each further field, so that no direction is preferred.
 
     Attributes:
         length: [unit of the data] positions are centred and divided by it.
         time: [s] the last lead time; velocities are given as length per this time.
+        fields: name -> [unit of the field] root mean square component; fields are divided by it (charges ±1 stay as they are).
     """
 
     length: float
     time: float
+    fields: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.length) and np.isfinite(self.time) and self.length > 0 and self.time > 0):
-            raise UsageError(f"normalization needs positive length and time, found {self.length} and {self.time}")
+        for name, value in {"length": self.length, "time": self.time, **self.fields}.items():
+            if not (np.isfinite(value) and value > 0):
+                raise UsageError(f"normalization: {name} must be positive, found {value}")
 
     @classmethod
     def fit(cls, windows: WindowBatch, length: float | None = None) -> "Normalization":
@@ -36,7 +40,8 @@ class Normalization:
             centred = windows.position[:, -1] - window_centres(windows)[windows.window_of_node]
             path = windows.velocity[:, -1][windows.velocity_valid[:, -1]] * time
             length = next((rms for rms in (_rms(centred), _rms(path)) if rms > 0), 1.0)
-        return cls(length, time)
+        sizes = {name: _rms(values) for name, values in windows.fields.items()}
+        return cls(length, time, {name: size if size > 0 else 1.0 for name, size in sizes.items()})
 
 
 def window_centres(windows: WindowBatch) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,20 +64,13 @@ class _Charged(Simulator):
         gravity: float = 0.0,
         axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
     ) -> None:
-        for name, value in (("bodies", bodies), ("steps", steps), ("sample_every", sample_every)):
-            if not isinstance(value, Integral) or value < 1:
-                raise UsageError(f"charged bodies: {name} must be a whole number of at least 1, found {value!r}")
+        self.bodies, self.steps = _whole("bodies", bodies), _whole("steps", steps)
+        self.sample_every = _whole("sample_every", sample_every)
         if steps <= sample_every:
             raise UsageError(f"charged bodies: no frame is reached, need steps > sample_every, found {steps} and {sample_every}")
-        if not isinstance(gravity, Real) or not np.isfinite(gravity):
-            raise UsageError(f"charged bodies: gravity must be a finite number, found {gravity!r}")
-        length = float(np.linalg.norm(axis)) if np.shape(axis) == (3,) and np.asarray(axis).dtype.kind in "iuf" else 0.0
-        if not np.isfinite(length) or length == 0:
-            raise UsageError(f"charged bodies: axis must be three numbers that are not all 0, found {axis!r}")
-        self.bodies, self.steps, self.sample_every = int(bodies), int(steps), int(sample_every)
         self.frames = (steps - 1) // sample_every
-        self.gravity = float(gravity)
-        self.axis = np.asarray(axis, dtype=np.float64) / length
+        self.gravity = _finite("gravity", gravity)
+        self.axis = _direction(axis)
 
     def clip(self, force: Float, norm: Float) -> None:
         """Limit the forces (N, 3, S) in place; `norm` (N, 1, S) is scratch space."""
@@ -179,6 +172,27 @@ class _Charged(Simulator):
             self.clip(force, scratch)
             changed = (before != force).any(axis=(0, 1))
             np.minimum(first_clipped, np.where(changed, step, self.steps), out=first_clipped)
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or value < 1:
+        raise UsageError(f"charged bodies: {name} must be a whole number of at least 1, found {value!r}")
+    return int(value)
+
+
+def _finite(name: str, value: Any) -> float:
+    if not isinstance(value, Real) or not np.isfinite(float(value)):
+        raise UsageError(f"charged bodies: {name} must be a finite number, found {value!r}")
+    return float(value)
+
+
+def _direction(axis: Any) -> Float:
+    """(3,) unit vector along `axis`."""
+    numbers = np.asarray(axis)
+    length = float(np.linalg.norm(numbers)) if numbers.shape == (3,) and numbers.dtype.kind in "iuf" else 0.0
+    if not np.isfinite(length) or length == 0:
+        raise UsageError(f"charged bodies: axis must be three numbers that are not all 0, found {axis!r}")
+    return numbers / length
 
 
 class _PairForces:
