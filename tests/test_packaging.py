@@ -29,8 +29,19 @@ def test_a_checkout_finds_its_own_configs():
 
 
 def test_an_installed_wheel_finds_the_same_configs(wheel, tmp_path):
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(tmp_path),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True, capture_output=True)
     code = "from forecasting.config_files import config_directory; print(config_directory())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
@@ -39,6 +50,14 @@ def test_an_installed_wheel_finds_the_same_configs(wheel, tmp_path):
     assert found == tmp_path / "forecasting" / "configs"
     assert listing(found) == listing(ROOT / "configs")
     assert len(listing(found)) > 15
+
+
+def test_a_wheel_made_from_the_source_archive_holds_the_same_files(wheel, tmp_path):
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    assert (tmp_path / f"{wheel.name.removesuffix('-py3-none-any.whl')}.tar.gz").is_file()
+    again = next(tmp_path.glob("*.whl"))
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 def test_the_wheel_holds_what_the_program_needs(wheel):
