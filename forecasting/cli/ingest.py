@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         dataset = ingest(options.files, options.output, ingest_options(options), progress=progress.to)
     manifest = dataset.manifest
     for finding in manifest.provenance["findings"]:
-        note(f"{finding['severity']}: {finding['message']}")
+        note(finding["text"])
     return {
         "folder": str(dataset.folder),
         **manifest.counts,

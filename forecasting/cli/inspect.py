@@ -80,7 +80,7 @@ def show(result: dict[str, Any]) -> None:
         for axis, (low, high) in enumerate(zip(scene["low"], scene["high"], strict=True)):
             print(f"{'xyz'[axis]} from {low:.6g} to {high:.6g} {scene['unit']}")
     for finding in result["findings"]:
-        print(f"{finding['severity']}: {finding['message']}")
+        print(finding["text"])
 
 
 def _package(path: Any) -> dict[str, Any]:
@@ -104,7 +104,6 @@ def _package(path: Any) -> dict[str, Any]:
 
 
 def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
-    from dataclasses import asdict
     from pathlib import Path
 
     from forecasting.errors import UsageError
@@ -125,7 +124,7 @@ def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
     scenes, findings, drawn = [], [], False
     for scene in source:
         scenes.append(summarize(scene))
-        findings += [asdict(finding) for finding in validate(scene)]
+        findings += [finding.to_plain() for finding in validate(scene)]
         if options.picture and not drawn and options.scene in (None, scene.scene):
             from forecasting.evaluation.pictures import draw_scene
 

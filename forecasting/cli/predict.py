@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if not given:
             note(f"where a file does not say its {name}, the package's is taken: {default}")
     read = ingest_options(options).with_fallback(package.unit, package.frame.up)
-    scenes = prepared(options.files, read, lambda finding: note(f"{finding.severity}: {finding.message}"))
+    scenes = prepared(options.files, read, lambda finding: note(f"{finding.severity}: {finding}"))
     forecasts = Predictor(package, options.device).trajectories(scenes, Anchors(options.every))
     with Progress("forecasts") as progress:
         counts = write_forecasts(forecasts, options.output, progress=progress.to)

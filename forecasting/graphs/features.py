@@ -71,10 +71,7 @@ class GraphSchema:
     @property
     def specs(self) -> tuple[FieldSpec, ...]:
         """Core fields and the data's own, in order."""
-        own = (
-            FieldSpec(name, "node", (irreps_dim(irreps),), irreps=irreps, unit="root mean square")
-            for name, irreps in self.fields.items()
-        )
+        own = (FieldSpec(name, "node", (irreps_dim(irreps),), irreps=irreps, unit="rms") for name, irreps in self.fields.items())
         return (*CORE, *own)
 
     def scalars(self, wanted: tuple[str, ...] | None = None) -> tuple[str, ...]:

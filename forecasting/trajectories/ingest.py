@@ -134,7 +134,7 @@ def _closing(scenes: Iterable[Trajectory], provenance: dict[str, Any], findings:
     """Pass scenes on; when they end, put the findings into the provenance as plain values."""
     yield from scenes
     provenance["findings_count"] = len(findings)
-    provenance["findings"] = [asdict(finding) for finding in findings[:FINDINGS_KEPT]]
+    provenance["findings"] = [finding.to_plain() for finding in findings[:FINDINGS_KEPT]]
 
 
 def _counted(scenes: Iterable[Trajectory], progress: Callable[[int], None] | None) -> Iterator[Trajectory]:

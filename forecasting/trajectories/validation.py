@@ -32,6 +32,7 @@ JUMP_FACTOR = 50.0
 In measured pedestrians, fish, joints and pendulums the fastest step is 2 to 25 times the usual one.
 """
 
+FRAMES_NAMED = 10
 ON_ERROR = ("fail", "mask", "drop")
 TIME_CHECKS = ("repeated_time", "backward_time")
 Flags = NDArray[np.bool_]
@@ -79,6 +80,19 @@ class Finding:
         if self.node is not None:
             where.append(f"node {self.node}")
         return f"{self.path or 'in memory'}: {', '.join(where)}: {self.check}: {self.message}; {self.fix}"
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values: the whole line as ``text``, the parts, and the first few frames of however many."""
+        node = self.node.item() if isinstance(self.node, np.generic) else self.node
+        return {
+            "text": f"{self.severity}: {self}",
+            "check": self.check,
+            "severity": self.severity,
+            "scene": self.scene,
+            "node": node,
+            "frames": [int(frame) for frame in self.frames[:FRAMES_NAMED]],
+            "frame_count": len(self.frames),
+        }
 
 
 Check = Callable[[Trajectory, int], Iterator[Finding]]

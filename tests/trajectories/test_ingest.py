@@ -45,7 +45,9 @@ def test_impossible_values_stop_unless_told_otherwise(table, tmp_path):
         ingest([table], tmp_path / "set", METRES)
     assert not (tmp_path / "set").exists()
     masked = ingest([table], tmp_path / "set", IngestOptions(read=ReadOptions(unit="m", on_error="mask")))
-    assert masked.manifest.provenance["findings_count"] > 0
+    finding = masked.manifest.provenance["findings"][0]
+    assert (finding["check"], finding["severity"], finding["node"], finding["frames"]) == ("jump", "error", 2, [10])
+    assert finding["text"].startswith(f"error: {table}: scene 'walk'")
     assert 0 < 60 - masked.manifest.counts["rows"] < 5
     dropped = ingest([table], tmp_path / "less", IngestOptions(read=ReadOptions(unit="m", on_error="drop")))
     assert dropped.manifest.counts["rows"] == 40
