@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Go the whole way."""
+    from forecasting.numerics import configure
+
+    configure()
     import shutil
 
     from forecasting.cli.configuration import compose
@@ -35,12 +38,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from forecasting.evaluation.report import write_report
     from forecasting.inference.predictor import Predictor
     from forecasting.inference.writing import write_forecasts
-    from forecasting.numerics import configure
     from forecasting.packages.package import load_package
     from forecasting.trajectories.dataset import build_dataset
     from forecasting.trajectories.simulators.base import build_simulator
 
-    configure()
     place = Path(options.output)
     note(f"1/5 simulating {sum(COUNTS.values())} scenes of charged bodies, gravity {GRAVITY} along an axis the model is not told")
     world = build_simulator("nbody_charged_clean", {"gravity": GRAVITY, "axis": AXIS, "steps": STEPS})

@@ -23,17 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Look at everything once."""
+    from forecasting.numerics import configure
+
+    settings = configure(options.threads)
     from dataclasses import asdict
+
+    import torch
 
     from forecasting.config_files import config_directory
     from forecasting.models import MODELS
-    from forecasting.numerics import configure
     from forecasting.trajectories.formats import FORMATS
     from forecasting.trajectories.simulators import SIMULATORS
     from forecasting.version import __version__
-
-    settings = configure(options.threads)
-    import torch
 
     return {
         "forecasting": __version__,

@@ -35,14 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Evaluate, and write the report if asked."""
+    from forecasting.numerics import configure
+
+    configure()
     from pathlib import Path
 
     from forecasting.evaluation.protocol import evaluate, partition_anchors
-    from forecasting.numerics import configure
     from forecasting.packages.package import load_package
     from forecasting.trajectories.ingest import open_or_ingest
 
-    configure()
     package = load_package(options.package)
     read = ingest_options(options).with_fallback(package.unit, package.frame.up)
     dataset = open_or_ingest(options.data, read, Path(options.data_root))

@@ -29,14 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Predict and describe what was written."""
+    from forecasting.numerics import configure
+
+    configure()
     from forecasting.errors import UsageError
     from forecasting.inference.predictor import Anchors, Predictor
     from forecasting.inference.writing import write_forecasts
-    from forecasting.numerics import configure
     from forecasting.packages.package import load_package
     from forecasting.trajectories.ingest import prepared
 
-    configure()
     if options.every is not None and options.every < 1:
         raise UsageError(f"--every must be at least 1, found {options.every}")
     package = load_package(options.package)
