@@ -1,12 +1,9 @@
 """Many graphs as one: a torch_geometric batch with the fields of the registry."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from forecasting.errors import UsageError
 from forecasting.graphs.features import FieldSpec, GraphSchema
 
 
@@ -36,34 +33,6 @@ class GraphBatch(Data):  # type: ignore[misc]
         rows = {"node": nodes, "edge": order[within], "graph": graphs}
         chosen = {spec.name: _rows(self[spec.name], spec, rows[spec.kind], new_index) for spec in schema.specs}
         return GraphBatch(batch=torch.repeat_interleave(torch.arange(len(graphs)), counts), ptr=ptr, **chosen)
-
-    @staticmethod
-    def join(parts: Sequence["GraphBatch"], schema: GraphSchema) -> "GraphBatch":
-        """One batch of all graphs of `parts`, in order.
-
-        Raises:
-            UsageError: if there are no parts.
-        """
-        if not parts:
-            raise UsageError("cannot join no graphs")
-        shifts = torch.tensor([0, *(int(part.ptr[-1]) for part in parts)]).cumsum(0)
-        joined = {}
-        for spec in schema.specs:
-            values = [part[spec.name] for part in parts]
-            if spec.content == "index":
-                values = [value + int(shift) for value, shift in zip(values, shifts, strict=False)]
-            joined[spec.name] = torch.cat(values, dim=-1 if spec.content == "index" else 0)
-        counts = torch.cat([part.ptr.diff() for part in parts])
-        ptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return GraphBatch(batch=torch.repeat_interleave(torch.arange(len(counts)), counts), ptr=ptr, **joined)
-
-    def astype(self, dtype: torch.dtype, schema: GraphSchema) -> "GraphBatch":
-        """The same batch with every value in `dtype`, except the origin, which stays float64."""
-        copy = self.clone()
-        for spec in schema.specs:
-            if spec.content == "value" and spec.name != "origin":
-                copy[spec.name] = copy[spec.name].to(dtype)
-        return copy
 
 
 def _ragged(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -146,3 +146,28 @@ def test_missing_logger_packages_say_what_to_install(problem, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UsageError, match=r"forecasting\[log\]"):
         train(*problem(logger="tensorboard"), tmp_path / "run", say=quiet)
+
+
+class Shrinking(torch.nn.Module):
+    """A controller that prices the size of the embedding and raises its price after every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("price", torch.tensor(1.0))
+
+    def penalty(self, model):
+        return self.price * model.embedding.weight.square().sum()
+
+    def after_step(self, model):
+        self.price += 1
+
+
+def test_a_controller_is_asked_every_step_and_its_state_is_kept(problem, tmp_path):
+    sizes = {}
+    for name, controller in (("without", None), ("with", Shrinking())):
+        built, settings = problem(clip_norm=None, epochs=6)
+        result = train(built, settings, tmp_path / name, controller=controller, say=quiet)
+        sizes[name] = float(built.model.embedding.weight.detach().square().sum())
+    assert sizes["with"] < 0.5 * sizes["without"]
+    state = torch.load(tmp_path / "with" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert float(state["state_dict"]["controller.price"]) == 1 + result.steps
