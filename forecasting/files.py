@@ -37,16 +37,21 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if target.exists():
-            retired = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
-            target.replace(retired / target.name)
-            temporary.replace(target)
-            shutil.rmtree(retired)
-        else:
-            temporary.replace(target)
+        install_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def install_folder(finished: Path, target: Path) -> None:
+    """Give a finished folder its place beside it, replacing what is there."""
+    finished.chmod(0o777 & ~_umask())
+    if target.exists():
+        retired = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+        target.replace(retired / target.name)
+        finished.replace(target)
+        shutil.rmtree(retired)
+    else:
+        finished.replace(target)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

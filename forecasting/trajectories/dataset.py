@@ -4,14 +4,15 @@ Layout of the folder::
 
     manifest.json        schema version, dimensions, unit, frame, vocabulary, statistics, provenance with content hashes
     frames-00000.parquet long form: scene, time, node, x, y[, z], per-frame fields; rows ordered by scene, time, node
-    nodes.parquet        scene, node, type, constant fields
-    edges.parquet        scene, source, target, type
-    scenes.parquet       scene, partition, source file, format, clock
+    scenes-00000.parquet of the same scenes: name, partition, source file, format, clock, number of nodes and edges
+    nodes-00000.parquet  their nodes, scene by scene: id, type, constant fields
+    edges-00000.parquet  their edges, scene by scene: source, target, type
+    frames-00001.parquet … the next million rows; a scene never crosses shards
     .map-<hash>/         flat arrays for training, rebuilt whenever the shards' hash differs
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.errors import DataError
+from forecasting.files import atomic_folder, write_json
 from forecasting.trajectories.cutting import cut_windows, whole_anchors
 from forecasting.trajectories.memory_map import MemoryMap, open_memory_map
 from forecasting.trajectories.shards import write_shards
@@ -27,7 +29,7 @@ from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
 from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int, WindowBatch, WindowSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Manifest:
         symmetry: the symmetry the data are known to have, in words ("" where nobody says).
         provenance: how the data set was made: source files with hashes, options, findings.
         content: SHA-256 of the shards.
-        counts: scenes, frames, rows.
+        counts: scenes, frames, rows, shards.
     """
 
     dim: int
@@ -93,7 +95,7 @@ class Dataset:
     @cached_property
     def rows(self) -> MemoryMap:
         """The flat arrays; built on first use when the shards changed."""
-        return open_memory_map(self.folder, self.manifest.content, tuple(self.manifest.fields))
+        return open_memory_map(self.folder, self.manifest.content, self.manifest.counts["shards"], self.manifest.fields)
 
     @property
     def scenes(self) -> list[str]:
@@ -168,11 +170,29 @@ def build_dataset(
     Raises:
         DataError: if there is no scene, two have one name, or they differ in dimension, frame or fields.
     """
-    content = write_shards(trajectories, Path(folder), SCHEMA_VERSION, symmetry, provenance or {})
-    dataset = Dataset(folder)
-    if dataset.manifest.content != content:
-        raise DataError(f"{folder}: the shards on disk differ from what was written; is the disk full or failing?")
-    return dataset
+    with atomic_folder(folder) as temporary:
+        description, content = write_shards(trajectories, temporary)
+        write_manifest(temporary, description, content, symmetry, provenance or {})
+    return Dataset(folder)
+
+
+def write_manifest(
+    folder: Path, description: Mapping[str, Any], content: str, symmetry: str, provenance: Mapping[str, Any]
+) -> None:
+    """Complete a folder of shards with its `manifest.json`.
+
+    Args:
+        folder: of the shards.
+        description, content: from `ShardWriter.finish`.
+        symmetry, provenance: see `Manifest`.
+    """
+    write_json(folder / "manifest.json", {
+        "schema_version": SCHEMA_VERSION,
+        **description,
+        "symmetry": symmetry,
+        "provenance": provenance,
+        "content": content,
+    })  # fmt: skip
 
 
 def _ids(ids: Sequence[str], integers: bool) -> np.ndarray:

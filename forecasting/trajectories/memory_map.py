@@ -1,18 +1,18 @@
 """The flat arrays that training reads, mapped from disk and keyed by the content of the shards."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from forecasting.errors import DataError
-from forecasting.files import atomic_folder, content_hash
-from forecasting.trajectories.shards import AXES, shard_paths
+from forecasting.trajectories.clock import Clock
+from forecasting.trajectories.map_building import build_map
+from forecasting.trajectories.shards import TABLES, content_of, shard_paths
 from forecasting.trajectories.trajectory import Trajectory
 
 CLOCK_TOLERANCE = 0.25
@@ -115,15 +115,20 @@ class MemoryMap:
             )
 
 
-def open_memory_map(folder: Path, content: str, fields: tuple[str, ...]) -> MemoryMap:
+def open_memory_map(folder: Path, content: str, shards: int, fields: Mapping[str, Mapping[str, Any]]) -> MemoryMap:
     """Open the map of a data set, making it first where the one on disk is absent or of other content.
+
+    Args:
+        folder: of the data set.
+        content, shards, fields: what its manifest says.
 
     Raises:
         DataError: if the shards are missing, damaged or not those of the manifest.
     """
     place = folder / f".map-{content[:16]}"
     if not (place / "scenes.json").exists():
-        _build(folder, place, content, fields)
+        _check_shards(folder, content, shards)
+        build_map(folder, place, fields)
     arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
     about = json.loads((place / "scenes.json").read_text(encoding="utf-8"))
     small = ("grid_offsets", "clock_error", "dt", "node_offsets", "edge_offsets", "node_type", "edges", "edge_type")
@@ -137,85 +142,14 @@ def open_memory_map(folder: Path, content: str, fields: tuple[str, ...]) -> Memo
     )
 
 
-def _build(folder: Path, place: Path, content: str, fields: tuple[str, ...]) -> None:
-    paths = shard_paths(folder)
-    missing = [path.name for path in paths if not path.exists()]
+def _check_shards(folder: Path, content: str, shards: int) -> None:
+    there = {path.name for paths in shard_paths(folder).values() for path in paths}
+    wanted = [f"{name}-{number:05d}.parquet" for number in range(shards) for name in TABLES]
+    missing = [name for name in wanted if name not in there]
     if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}; ingest the files again")
-    if content_hash(paths) != content:
+        raise DataError(f"{folder} lacks {', '.join(missing[:4])}; ingest the files again")
+    if content_of(folder) != content:
         raise DataError(f"{folder}: the Parquet files are not those that the manifest describes; ingest the files again")
-    scenes, nodes, edges = (pq.read_table(folder / f"{name}.parquet") for name in ("scenes", "nodes", "edges"))
-    frames = pq.read_table(paths[:-3])
-    scene = frames["scene"].to_numpy().astype(np.int64)
-    time, node = frames["time"].to_numpy(), frames["node"].to_numpy().astype(np.int64)
-    clock = _Clock.of(scene, time, scenes["dt"].to_numpy())
-    node_count, edge_count = scenes["nodes"].to_numpy(), scenes["edges"].to_numpy()
-    stride = int(node_count.max())
-    axes = [axis for axis in AXES if axis in frames.column_names]
-    arrays = {
-        "key": (clock.offsets[scene] + clock.grid) * stride + node,
-        "position": np.stack([frames[axis].to_numpy() for axis in axes], axis=1),
-        "grid_offsets": clock.offsets,
-        "grid_time": clock.time,
-        "clock_error": clock.error,
-        "dt": clock.dt,
-        "node_offsets": np.concatenate([[0], np.cumsum(node_count)]),
-        "edge_offsets": np.concatenate([[0], np.cumsum(edge_count)]),
-        "node_type": nodes["type"].to_numpy().astype(np.int64),
-        "edges": np.stack([edges[end].to_numpy() for end in ("source", "target")], axis=1).astype(np.int64),
-        "edge_type": edges["type"].to_numpy().astype(np.int64),
-    }
-    for name in fields:
-        table = frames if f"{name}.0" in frames.column_names else nodes
-        parts = sum(column.rpartition(".")[0] == name for column in table.column_names)
-        arrays[f"field-{name}"] = np.stack([table[f"{name}.{part}"].to_numpy() for part in range(parts)], axis=1)
-    with atomic_folder(place) as temporary:
-        for name, values in arrays.items():
-            np.save(temporary / f"{name}.npy", np.ascontiguousarray(values))
-        about = {
-            "node_stride": stride,
-            "node_ids": nodes["id"].to_pylist(),
-            "scene_names": scenes["name"].to_pylist(),
-            "scene_info": [_info(row) for row in scenes.to_pylist()],
-        }
-        (temporary / "scenes.json").write_text(json.dumps(about), encoding="utf-8")
-
-
-@dataclass(frozen=True, eq=False)
-class _Clock:
-    """Frames of every scene on an even grid of the scene's own step."""
-
-    grid: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    time: NDArray[np.float64]
-    error: NDArray[np.float64]
-    dt: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, scene: NDArray[np.int64], time: NDArray[np.float64], dt: NDArray[np.float64]) -> "_Clock":
-        step = np.where(dt > 0, dt, 1.0)
-        first = np.searchsorted(scene, np.arange(len(dt) + 1))
-        since = (time - time[first[:-1]][scene]) / step[scene]
-        grid = np.rint(since).astype(np.int64)
-        offsets = np.concatenate([[0], np.cumsum(grid[first[1:] - 1] + 1)])
-        error = np.maximum.reduceat(np.abs(since - grid), first[:-1])
-        clock_time = np.full(offsets[-1], np.nan)
-        clock_time[offsets[scene] + grid] = time
-        same_place = (np.diff(grid) == 0) & (np.diff(scene) == 0) & (np.diff(time) != 0)
-        error[scene[1:][same_place]] = 1.0
-        return cls(grid, offsets, clock_time, error, step)
-
-
-def _info(row: dict[str, Any]) -> dict[str, Any]:
-    per_axis = [float(value) for value in row["per_axis"].split(",") if value]
-    return {
-        "partition": row["partition"],
-        "path": row["path"],
-        "format": row["format"],
-        "options": json.loads(row["options"]),
-        "per_axis": per_axis,
-        "integer_ids": row["integer_ids"],
-    }
 
 
 def rows_of(scenes: Sequence[Trajectory], node_types: Sequence[str], edge_types: Sequence[str]) -> MemoryMap:
@@ -229,7 +163,7 @@ def rows_of(scenes: Sequence[Trajectory], node_types: Sequence[str], edge_types:
     index = np.repeat(np.arange(len(scenes)), [len(frame) for frame, _ in place])
     time = np.concatenate([scene.time[frame] for scene, (frame, _) in zip(scenes, place, strict=True)])
     node = np.concatenate([node for _, node in place])
-    clock = _Clock.of(index, time, np.array([scene.dt for scene in scenes]))
+    clock = Clock.of(index, time, np.array([scene.dt for scene in scenes]))
     node_count = np.array([len(scene.node_ids) for scene in scenes])
     stride = int(node_count.max())
     fields = {}

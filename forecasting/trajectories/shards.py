@@ -1,184 +1,200 @@
-"""Writing a data set's Parquet tables, one pass over the scenes, bounded memory."""
+"""Writing a data set's Parquet tables: one pass over the scenes, bounded memory, and able to go on where it was stopped."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from forecasting.background import WriteBehind
 from forecasting.errors import DataError
-from forecasting.files import atomic_folder, content_hash, write_json
+from forecasting.files import content_hash, text_hash, write_json
+from forecasting.trajectories.shard_tables import OpenShard, Vocabulary
 from forecasting.trajectories.trajectory import Trajectory
 
-ROWS_PER_SHARD = 1_000_000
-TABLES = ("scenes", "nodes", "edges")
-AXES = "xyz"
+ROWS_PER_SHARD = 1 << 20
+ROWS_PER_GROUP = 1 << 17
+TABLES = ("frames", "scenes", "nodes", "edges")
+JOURNAL = "journal.json"
 
 
-def write_shards(
-    trajectories: Iterable[Trajectory], folder: Path, schema_version: int, symmetry: str, provenance: dict[str, Any]
-) -> str:
-    """Write `folder` atomically; see `dataset` for its layout.
+def shard_paths(folder: Path) -> dict[str, list[Path]]:
+    """The Parquet files of a data set by table, each in the order of their rows."""
+    return {name: sorted(folder.glob(f"{name}-*.parquet")) for name in TABLES}
 
-    Returns:
-        SHA-256 of the tables, as written to the manifest.
 
-    Raises:
-        DataError: if there is no scene, two have one name, or they differ in dimension, frame or fields.
+def content_of(folder: Path) -> str:
+    """SHA-256 over the content of every table, in order."""
+    return text_hash({name: [content_hash([path]) for path in paths] for name, paths in shard_paths(folder).items()})
+
+
+class ShardWriter:
+    """Writes scenes into a folder, about a million rows a shard; a shard ends with a scene.
+
+    Whenever a shard is whole, a journal says so. A writer that is given a folder with a journal goes on behind the last
+    whole shard; what came after it is written again.
+
+    Attributes:
+        mark: what the caller noted with the last scene of the last whole shard (see `add`), empty for a new folder.
+        counts: scenes, frames, rows written so far.
     """
-    with atomic_folder(folder) as temporary:
-        writer = _ShardWriter(temporary)
-        for trajectory in trajectories:
-            writer.add(trajectory)
-        writer.finish()
-        content = content_hash(shard_paths(temporary))
-        write_json(temporary / "manifest.json", {
-            "schema_version": schema_version,
-            **writer.description(),
-            "symmetry": symmetry,
-            "provenance": provenance,
-            "content": content,
-        })  # fmt: skip
-    return content
-
-
-def shard_paths(folder: Path) -> list[Path]:
-    """The Parquet files of a data set, in the order of their rows, then the tables of scenes, nodes and edges."""
-    return [*sorted(folder.glob("frames-*.parquet")), *(folder / f"{name}.parquet" for name in TABLES)]
-
-
-class _ShardWriter:
-    """Buffers scenes and writes a shard whenever enough rows have come together."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.first: Trajectory | None = None
-        self.names: dict[str, str] = {}
+        self.mark: Mapping[str, Any] = {}
         self.counts = {"scenes": 0, "frames": 0, "rows": 0}
-        self.vocabulary: dict[str, dict[str, int]] = {"node": {}, "edge": {}}
-        self.shard: list[pa.Table] = []
-        self.shard_rows = 0
-        self.shards = 0
-        self.tables: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        self.names: dict[str, str] = {}
+        self._about: dict[str, Any] = {}
+        self._nodes, self._edges = Vocabulary(), Vocabulary()
+        self._digests: dict[str, list[str]] = {name: [] for name in TABLES}
+        self._resume()
+        self._shard: OpenShard | None = None
+        self._waiting: list[Trajectory] = []
+        self._waiting_rows = 0
+        self._shard_rows = 0
+        self._behind = WriteBehind()
 
-    def add(self, scene: Trajectory) -> None:
-        if self.first is None:
-            self.first = scene
-        elif scene.unit.name != self.first.unit.name:
-            scene = scene.in_unit(self.first.unit.name)
-        self._check(scene, self.first)
-        frame, node = np.nonzero(scene.valid)
-        columns = {
-            "scene": pa.array(np.full(len(frame), self.counts["scenes"], dtype=np.int32)),
-            "time": pa.array(scene.time[frame]),
-            "node": pa.array(node.astype(np.int32)),
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._behind.__exit__(kind, error, trace)
+        if self._shard is not None:
+            self._shard.close()
+
+    def add(self, scene: Trajectory, mark: Mapping[str, Any] | None = None) -> None:
+        """Write one more scene.
+
+        Args:
+            scene: of the same dimension, frame and fields as those before; another known length unit is converted.
+            mark: plain values that say where the caller stands after this scene.
+
+        Raises:
+            DataError: if the scene cannot be in one data set with those before it, or its name is taken.
+        """
+        if not self._about:
+            self._about = _description(scene)
+        elif scene.unit.name != self._about["unit"]:
+            scene = scene.in_unit(self._about["unit"])
+        self._check(scene)
+        rows = int(scene.valid.sum())
+        self.counts = {
+            "scenes": self.counts["scenes"] + 1,
+            "frames": self.counts["frames"] + int(scene.valid.any(axis=1).sum()),
+            "rows": self.counts["rows"] + rows,
         }
-        for axis in range(scene.dim):
-            columns[AXES[axis]] = pa.array(scene.positions[frame, node, axis])
-        for name, item in scene.fields.items():
-            if item.per_frame:
-                for part in range(item.values.shape[2]):
-                    columns[f"{name}.{part}"] = pa.array(item.values[frame, node, part])
-        self.shard.append(pa.table(columns))
-        self.shard_rows += len(frame)
-        self._describe(scene, len(frame), len(np.unique(frame)))
-        if self.shard_rows >= ROWS_PER_SHARD:
+        self._waiting.append(scene)
+        self._waiting_rows += rows
+        self._shard_rows += rows
+        if self._shard_rows >= ROWS_PER_SHARD:
+            self._flush()
+            self._behind.do(self._close_shard, dict(mark or {}), dict(self.counts))
+            self._shard_rows = 0
+        elif self._waiting_rows >= ROWS_PER_GROUP:
             self._flush()
 
-    def finish(self) -> None:
-        if self.first is None:
+    def finish(self) -> tuple[dict[str, Any], str]:
+        """Write what is left.
+
+        Returns:
+            what the manifest says about the scenes, and the SHA-256 of the tables (`content_of` their folder).
+
+        Raises:
+            DataError: if there is no scene.
+        """
+        if not self._about:
             raise DataError("there is no scene to write; are the files empty, or did --on-error drop everything?")
         self._flush()
-        for name, parts in self.tables.items():
-            columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-            table = pa.table({key: pa.array(values) for key, values in columns.items()})
-            pq.write_table(table, self.folder / f"{name}.parquet", compression="zstd")
+        self._behind.do(self._close_shard, {}, dict(self.counts))
+        self._behind.drain()
+        (self.folder / JOURNAL).unlink()
+        vocabulary = {"node_types": self._nodes.names, "edge_types": self._edges.names}
+        return {**self._about, **vocabulary, "counts": {**self.counts, "shards": len(self._digests["scenes"])}}, text_hash(
+            self._digests
+        )
 
-    def description(self) -> dict[str, Any]:
-        first = self.first
-        if first is None:
-            raise DataError("there is no scene to describe")
-        fields = {
-            name: {"irreps": item.irreps, "unit": item.unit, "translates": item.translates, "per_frame": item.per_frame}
-            for name, item in first.fields.items()
-        }
-        return {
-            "dim": first.dim,
-            "unit": first.unit.name,
-            "frame": asdict(first.frame),
-            "node_types": list(self.vocabulary["node"]),
-            "edge_types": list(self.vocabulary["edge"]),
-            "fields": fields,
-            "counts": self.counts,
-        }
-
-    def _check(self, scene: Trajectory, first: Trajectory) -> None:
+    def _check(self, scene: Trajectory) -> None:
         where = f"{scene.source.path}: scene '{scene.scene}'"
         if scene.scene in self.names:
             raise DataError(f"{where} has the same name as one in {self.names[scene.scene]}; rename one of them")
         self.names[scene.scene] = scene.source.path or "another file"
         if not scene.valid.any():
             raise DataError(f"{where} has no observed position; drop it")
+        found, first = _description(scene), self._about
         for what in ("dim", "frame"):
-            if getattr(scene, what) != getattr(first, what):
+            if found[what] != first[what]:
                 raise DataError(
-                    f"{where} has {what} {getattr(scene, what)}, but scene '{first.scene}' has {getattr(first, what)}; "
+                    f"{where} has {what} {_words(found[what])}, but the first scene has {_words(first[what])}; "
                     "ingest them as two data sets, or say --up for all"
                 )
-        described = [{key: (item.irreps, item.per_frame) for key, item in one.fields.items()} for one in (scene, first)]
-        if described[0] != described[1]:
+        kinds = [{key: (item["irreps"], item["per_frame"]) for key, item in one["fields"].items()} for one in (found, first)]
+        if kinds[0] != kinds[1]:
             raise DataError(
-                f"{where} has the fields {described[0] or 'none'}, but scene '{first.scene}' has {described[1] or 'none'}; "
+                f"{where} has the fields {kinds[0] or 'none'}, but the first scene has {kinds[1] or 'none'}; "
                 "ingest them as two data sets, or leave the field out with --columns"
             )
 
-    def _describe(self, scene: Trajectory, rows: int, frames: int) -> None:
-        index = self.counts["scenes"]
-        self.counts = {
-            "scenes": index + 1,
-            "frames": self.counts["frames"] + frames,
-            "rows": self.counts["rows"] + rows,
-        }
-        source = scene.source
-        self.tables["scenes"].append({
-            "name": np.array([scene.scene]),
-            "partition": np.array([scene.partition]),
-            "dt": np.array([scene.dt]),
-            "path": np.array([source.path]),
-            "format": np.array([source.format]),
-            "options": np.array([_plain(source.options)]),
-            "per_axis": np.array([",".join(f"{value!r}" for value in scene.unit.per_axis)]),
-            "integer_ids": np.array([scene.node_ids.dtype.kind in "iu"]),
-            "nodes": np.array([len(scene.node_ids)]),
-            "edges": np.array([len(scene.edges)]),
-        })  # fmt: skip
-        constant = {
-            f"{name}.{part}": item.values[:, part]
-            for name, item in scene.fields.items()
-            if not item.per_frame
-            for part in range(item.values.shape[1])
-        }
-        self.tables["nodes"].append({"id": scene.node_ids.astype(str), "type": self._codes("node", scene.node_types), **constant})
-        edges = scene.edges.astype(np.int32)
-        self.tables["edges"].append({"source": edges[:, 0], "target": edges[:, 1], "type": self._codes("edge", scene.edge_types)})
-
-    def _codes(self, kind: str, names: np.ndarray) -> np.ndarray:
-        table = self.vocabulary[kind]
-        unique, inverse = np.unique(names, return_inverse=True)
-        codes = np.array([table.setdefault(str(name), len(table)) for name in unique], dtype=np.int32)
-        return codes[inverse] if len(unique) else np.zeros(0, dtype=np.int32)
-
     def _flush(self) -> None:
-        if self.shard:
-            path = self.folder / f"frames-{self.shards:05d}.parquet"
-            pq.write_table(pa.concat_tables(self.shard), path, compression="zstd", use_dictionary=["scene", "node"])
-            self.shards += 1
-        self.shard, self.shard_rows = [], 0
+        if self._waiting:
+            self._behind.do(self._write, self._waiting, self.counts["scenes"] - len(self._waiting))
+        self._waiting, self._waiting_rows = [], 0
+
+    def _write(self, scenes: list[Trajectory], first: int) -> None:
+        if self._shard is None:
+            number = len(self._digests["scenes"])
+            self._shard = OpenShard({name: self.folder / f"{name}-{number:05d}.parquet" for name in TABLES})
+        self._shard.write(scenes, first, self._nodes, self._edges)
+
+    def _close_shard(self, mark: dict[str, Any], counts: dict[str, int]) -> None:
+        if self._shard is None:
+            return
+        for name, path in self._shard.close().items():
+            self._digests[name].append(content_hash([path]))
+        self._shard = None
+        write_json(self.folder / JOURNAL, {
+            "mark": mark,
+            "counts": counts,
+            "about": self._about,
+            "node_types": self._nodes.names,
+            "edge_types": self._edges.names,
+            "digests": self._digests,
+        })  # fmt: skip
+
+    def _resume(self) -> None:
+        journal = self.folder / JOURNAL
+        whole = 0
+        if journal.exists():
+            kept = json.loads(journal.read_text(encoding="utf-8"))
+            self.mark, self.counts, self._about, self._digests = (kept[key] for key in ("mark", "counts", "about", "digests"))
+            self._nodes, self._edges = Vocabulary(kept["node_types"]), Vocabulary(kept["edge_types"])
+            whole = len(self._digests["scenes"])
+        for paths in shard_paths(self.folder).values():
+            for path in paths[whole:]:
+                path.unlink()
+        if whole:
+            self.names = dict(OpenShard.names_and_paths(shard_paths(self.folder)["scenes"]))
 
 
-def _plain(options: Any) -> str:
-    return json.dumps(dict(options), sort_keys=True, default=list)
+def write_shards(trajectories: Iterable[Trajectory], folder: Path) -> tuple[dict[str, Any], str]:
+    """Write scenes into an empty folder; see `ShardWriter.finish` for what is returned and raised."""
+    with ShardWriter(folder) as writer:
+        for trajectory in trajectories:
+            writer.add(trajectory)
+        return writer.finish()
+
+
+def _description(scene: Trajectory) -> dict[str, Any]:
+    return {
+        "dim": scene.dim,
+        "unit": scene.unit.name,
+        "frame": asdict(scene.frame),
+        "fields": {
+            name: {"irreps": item.irreps, "unit": item.unit, "translates": item.translates, "per_frame": item.per_frame}
+            for name, item in scene.fields.items()
+        },
+    }
+
+
+def _words(value: Any) -> str:
+    return f"up {value['up']}, {value['handedness']}-handed" if isinstance(value, dict) else str(value)

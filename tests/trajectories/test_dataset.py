@@ -84,12 +84,12 @@ def test_a_failed_rebuild_keeps_the_old_data_set(scenes, tmp_path):
 
 def test_shards_that_were_changed_are_noticed(scenes, tmp_path):
     build_dataset(scenes, tmp_path / "d")
-    path = tmp_path / "d" / "nodes.parquet"
+    path = tmp_path / "d" / "nodes-00000.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(DataError, match="not those that the manifest describes"):
         _ = Dataset(tmp_path / "d").rows
     path.unlink()
-    with pytest.raises(DataError, match=r"lacks nodes\.parquet"):
+    with pytest.raises(DataError, match=r"lacks nodes-00000\.parquet"):
         _ = Dataset(tmp_path / "d").rows
 
 
