@@ -16,6 +16,7 @@ Warnings change nothing. A clock cannot be masked: for findings about time, ``ma
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -202,13 +203,15 @@ def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
     bad = np.flatnonzero(~np.isfinite(trajectory.time))
     if len(bad):
         yield _finding(trajectory, "non_finite", "the time is not finite", "correct or remove the frames", frames=bad)
-    wrong = trajectory.valid & ~np.isfinite(trajectory.positions).all(axis=2)
+    wrong = trajectory.valid & ~_finite_entries(trajectory.positions)
     for node in np.flatnonzero(wrong.any(axis=0)):
         frames = np.flatnonzero(wrong[:, node])
         found = trajectory.positions[frames[0], node].tolist()
         message = f"the position is {found}, expected finite numbers, or NaN for a missing point"
         yield _finding(trajectory, "non_finite", message, "correct the entries", frames=frames, node=trajectory.node_ids[node])
     for name, item in trajectory.fields.items():
+        if not np.isinf(item.values).any():
+            continue
         infinite: Flags = np.any(np.isinf(item.values), axis=-1)
         for node in np.flatnonzero(infinite.any(axis=0) if item.per_frame else infinite):
             frames = np.flatnonzero(infinite[:, node]) if item.per_frame else np.arange(0)
@@ -234,8 +237,8 @@ def _clock(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 
 def _duplicate_node(trajectory: Trajectory, _: int) -> Iterator[Finding]:
-    ids, counts = np.unique(trajectory.node_ids, return_counts=True)
-    for node in ids[counts > 1]:
+    counts = Counter(trajectory.node_ids.tolist())
+    for node in sorted(name for name, count in counts.items() if count > 1):
         message = "the id stands more than once among the nodes"
         yield _finding(trajectory, "duplicate_node", message, "rename one of the nodes", node=node)
     rows: dict[int, list[tuple[int, str]]] = {}
@@ -252,10 +255,12 @@ def _duplicate_node(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 def _jump(trajectory: Trajectory, _: int) -> Iterator[Finding]:
     speed, before = _speeds(trajectory)
-    moving = speed[speed > 0]
-    if not len(moving):
+    known = speed[~np.isnan(speed)]
+    if not known.any():
         return
-    scene = np.nanmedian(speed) or np.median(moving)
+    scene = _median(known) or _median(known[known > 0])
+    if known.max() <= JUMP_FACTOR * scene:
+        return
     own = np.array([np.median(column[column >= 0]) if (column >= 0).any() else 0.0 for column in speed.T])
     limit = JUMP_FACTOR * np.maximum(own, scene)
     leaps = speed > limit
@@ -273,7 +278,13 @@ def _jump(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 def _speeds(trajectory: Trajectory) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(T, N) [unit/s] mean speed since the node was last seen, NaN where it was not, and (T, N) the frame of that."""
-    good = trajectory.valid & np.isfinite(trajectory.positions).all(axis=2) & np.isfinite(trajectory.time)[:, None]
+    good = trajectory.valid & _finite_entries(trajectory.positions) & np.isfinite(trajectory.time)[:, None]
+    steps = np.diff(trajectory.time)
+    speed = np.full(good.shape, np.nan)
+    if good.all() and (steps > 0).all():
+        moved = np.diff(trajectory.positions, axis=0)
+        speed[1:] = np.sqrt(sum(moved[..., axis] ** 2 for axis in range(trajectory.dim))) / steps[:, None]
+        return speed, np.broadcast_to(np.arange(-1, len(good) - 1)[:, None], good.shape)
     index = np.arange(len(trajectory.time))[:, None]
     last = np.maximum.accumulate(np.where(good, index, -1), axis=0)
     before = np.vstack([np.full((1, good.shape[1]), -1), last[:-1]])
@@ -282,10 +293,23 @@ def _speeds(trajectory: Trajectory) -> tuple[NDArray[np.float64], NDArray[np.int
     start = before[frame, node]
     step = np.linalg.norm(trajectory.positions[frame, node] - trajectory.positions[start, node], axis=-1)
     elapsed = trajectory.time[frame] - trajectory.time[start]
-    speed = np.full(good.shape, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         speed[frame, node] = np.where(elapsed > 0, step / elapsed, np.nan)
     return speed, before
+
+
+def _finite_entries(positions: NDArray[np.float64]) -> Flags:
+    """(T, N) whether every coordinate of (T, N, D) is finite."""
+    finite = np.isfinite(positions)
+    return np.logical_and.reduce([finite[..., axis] for axis in range(positions.shape[2])])
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Median of numbers that hold no NaN, without numpy's check for one."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, middle)[middle])
+    return float(np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1].mean())
 
 
 def _too_short(trajectory: Trajectory, min_frames: int) -> Iterator[Finding]:
@@ -303,6 +327,8 @@ def _too_short(trajectory: Trajectory, min_frames: int) -> Iterator[Finding]:
 
 def _missing_field(trajectory: Trajectory, _: int) -> Iterator[Finding]:
     for name, item in trajectory.fields.items():
+        if not np.isnan(item.values).any():
+            continue
         missing: Flags = np.any(np.isnan(item.values), axis=-1)
         missing = (missing & trajectory.valid) if item.per_frame else missing
         for node in np.flatnonzero(missing.any(axis=0) if item.per_frame else missing):
@@ -321,6 +347,8 @@ def _missing_field(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 
 def _constant_node(trajectory: Trajectory, _: int) -> Iterator[Finding]:
+    if trajectory.valid.all() and not (trajectory.positions[:1] == trajectory.positions[-1:]).all(axis=2).any():
+        return
     low = np.where(trajectory.valid[..., None], trajectory.positions, np.inf).min(axis=0, initial=np.inf)
     high = np.where(trajectory.valid[..., None], trajectory.positions, -np.inf).max(axis=0, initial=-np.inf)
     seen = np.count_nonzero(trajectory.valid, axis=0)

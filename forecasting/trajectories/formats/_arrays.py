@@ -176,8 +176,10 @@ def as_numbers(array: NDArray[Any], path: Path, name: str) -> NDArray[np.float64
 
 def observed(positions: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(T, N) whether no coordinate of (T, N, D) positions is missing (NaN)."""
-    there: NDArray[np.bool_] = np.all(~np.isnan(positions), axis=2)
-    return there
+    missing = np.isnan(positions)
+    if not missing.any():
+        return np.ones(positions.shape[:2], dtype=bool)
+    return ~np.logical_or.reduce([missing[..., axis] for axis in range(positions.shape[2])])
 
 
 def _check_size(shape: tuple[int, ...], dtype: np.dtype[Any], found: int) -> None:

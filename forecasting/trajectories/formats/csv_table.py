@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from forecasting.background import read_ahead
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import NUMERIC_ROLES, Layout, find_layout, looks_long
@@ -29,7 +30,7 @@ from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
 from forecasting.trajectories.trajectory import Trajectory
 
-BLOCK = 4 << 20
+BLOCK = 2 << 20
 _NOTE = re.compile(r"^(\w+)\s*:\s*(.*)$")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -59,7 +60,7 @@ class CsvFormat(Format):
         layout = find_layout(path, _kinds(path, preamble, delimiter, notes, options), notes, options)
         skip = preamble.lines + 1
         table = LongTable(path, self.name, layout, options, lambda row: line_of_row(path, skip, row))
-        yield from table.scenes(_batches(path, preamble, delimiter, layout))
+        yield from table.scenes(read_ahead(_batches(path, preamble, delimiter, layout)))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table; unit, axes, fields, edges and partitions go to comment lines. See `Format.write`."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from forecasting.errors import DataError
 from forecasting.trajectories.formats._arrays import observed
+from forecasting.trajectories.formats._grid import Grid, codes, encoded, ranked
 from forecasting.trajectories.formats._layout import Layout
 from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes
 from forecasting.trajectories.formats.base import ReadOptions
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 
 logger = logging.getLogger(__name__)
-Int = NDArray[np.int64]
 MAX_EMPTY_GRID = 100_000_000
 """Entries (frames x nodes) above which a scene must fill at least one in a thousand."""
 
@@ -78,32 +79,29 @@ class LongTable:
         if not self.layout.scene:
             yield self.path.stem, 0, batch.num_rows
             return
-        column = _encoded(batch.column(self.layout.scene))
-        codes = _codes(column)
+        column = encoded(batch.column(self.layout.scene))
+        code = codes(column)
         if column.null_count:
-            raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(codes < 0)[0]))} has no scene")
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
+            raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(code < 0)[0]))} has no scene")
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(code)) + 1, [len(code)]]).tolist()
         for start, stop in pairwise(edges):
-            name = str(column.dictionary[int(codes[start])])
+            name = str(column.dictionary[int(code[start])])
             if not name:
                 raise DataError(f"{self.path}: {self.place(row + start)} has no scene")
             yield name, start, stop
 
     def _pivot(self, scene: str, batches: list[pa.RecordBatch], first: int) -> Trajectory:
         layout = self.layout
-        times, frame = self._clock(batches, first)
-        names, node = _ranked(_joined(batches, layout.node))
-        nameless = (node < 0) | (node == _place_of_empty(names))
-        if nameless.any():
-            row = first + int(np.argmax(nameless))
-            raise DataError(f"{self.path}: {self.place(row)} has no node in column '{layout.node}'; name it or remove it")
-        grid = self._grid(frame, node, len(times), len(names), first)
+        grid = Grid.of(_numbers(batches, (layout.clock,))[:, 0], _joined(batches, layout.node))
+        self._check(grid, first)
+        times, names = grid.times / layout.rate if layout.rate else grid.times, grid.names
         positions = grid.scatter(_numbers(batches, layout.axes))
         if layout.scaled:
             positions = layout.unit.from_file(positions)
         valid = observed(positions)
-        self._warn_of_parts(scene, positions, valid)
-        positions[~valid] = np.nan
+        if not valid.all():
+            self._warn_of_parts(scene, positions, valid)
+            positions[~valid] = np.nan
         edges, edge_types = layout.notes.edges_of(scene, len(names), self.path)
         options: dict[str, Any] = {"rate": layout.rate} if layout.rate else {}
         if grid.duplicates:
@@ -114,7 +112,7 @@ class LongTable:
             positions=positions,
             valid=valid,
             node_ids=_ids(names, layout.notes),
-            node_types=self._types(batches, node, len(names), first),
+            node_types=self._types(batches, grid, first),
             unit=layout.unit,
             frame=layout.frame,
             edges=edges,
@@ -134,22 +132,21 @@ class LongTable:
                 parts,
             )
 
-    def _clock(self, batches: list[pa.RecordBatch], first: int) -> tuple[NDArray[np.float64], Int]:
-        encoded = _encoded(pa.array(_numbers(batches, (self.layout.clock,))[:, 0]))
-        times, rank = np.unique(encoded.dictionary.to_numpy(zero_copy_only=False), return_inverse=True)
-        frame = rank[_codes(encoded)]
-        if not np.isfinite(times).all():
-            row = first + int(np.argmax(~np.isfinite(times[frame])))
+    def _check(self, grid: Grid, first: int) -> None:
+        """Refuse rows without a time or node, entries that two rows claim, and scenes that are nearly all holes."""
+        if not np.isfinite(grid.times).all():
+            row = first + int(np.argmax(~np.isfinite(grid.times[grid.frames])))
             raise DataError(f"{self.path}: {self.place(row)} has no finite time in column '{self.layout.clock}'; remove the row")
-        return (times / self.layout.rate if self.layout.rate else times), frame
-
-    def _grid(self, frame: Int, node: Int, steps: int, nodes: int, first: int) -> "Grid":
-        if steps * nodes > MAX_EMPTY_GRID and steps * nodes > 1000 * len(frame):
+        nameless = (grid.node < 0) | (grid.node == _place_of_empty(grid.names))
+        if nameless.any():
+            row = first + int(np.argmax(nameless))
+            raise DataError(f"{self.path}: {self.place(row)} has no node in column '{self.layout.node}'; name it or remove it")
+        (steps, nodes), rows = grid.shape, len(grid.node)
+        if steps * nodes > MAX_EMPTY_GRID and steps * nodes > 1000 * rows:
             raise DataError(
-                f"{self.path}: {len(frame)} rows would lie in {steps} frames x {nodes} nodes, nearly all empty; split "
+                f"{self.path}: {rows} rows would lie in {steps} frames x {nodes} nodes, nearly all empty; split "
                 "them into scenes with a column 'scene'"
             )
-        grid = Grid(frame, node, steps, nodes)
         if grid.duplicates and self.options.on_error == "fail":
             at_frame, at_node, row = grid.duplicates[0]
             raise DataError(
@@ -157,12 +154,12 @@ class LongTable:
                 f"(check duplicate_node, {len(grid.duplicates)} such rows); remove one of the rows, or read with "
                 "--on-error mask or drop"
             )
-        return grid
 
-    def _types(self, batches: list[pa.RecordBatch], node: Int, nodes: int, first: int) -> NDArray[np.str_]:
+    def _types(self, batches: list[pa.RecordBatch], grid: Grid, first: int) -> NDArray[np.str_]:
+        nodes, node = grid.shape[1], grid.node
         if not self.layout.type:
             return np.full(nodes, self.options.node_type or "node")
-        names, code = _ranked(_joined(batches, self.layout.type))
+        names, code = ranked(_joined(batches, self.layout.type))
         of_node = np.zeros(nodes, dtype=np.int64)
         of_node[node[::-1]] = code[::-1]
         changed = of_node[node] != code
@@ -175,55 +172,19 @@ class LongTable:
         texts = np.array([*map(str, names.to_pylist()), ""], dtype=str)
         return texts[of_node]
 
-    def _field(self, name: str, note: FieldNote, batches: list[pa.RecordBatch], grid: "Grid", first: int) -> Field:
+    def _field(self, name: str, note: FieldNote, batches: list[pa.RecordBatch], grid: Grid, first: int) -> Field:
         values = _numbers(batches, note.columns)
         if self.layout.scaled and name == "velocity" and name not in self.layout.notes.fields:
             values = self.layout.unit.from_file(values)
         if note.per_frame:
             return Field(grid.scatter(values), note.irreps, note.unit, note.translates)
-        constant = np.full((grid.nodes, values.shape[1]), np.nan)
+        constant = np.full((grid.shape[1], values.shape[1]), np.nan)
         constant[grid.node[::-1]] = values[::-1]
         changed = ~((constant[grid.node] == values) | np.isnan(values)).all(axis=1)
         if changed.any():
             place = self.place(first + int(np.argmax(changed)))
             raise DataError(f"{self.path}: {place} changes field '{name}', which the table notes as constant in time")
         return Field(constant, note.irreps, note.unit, note.translates)
-
-
-class Grid:
-    """Where each row of a scene goes in an array of frames x nodes.
-
-    Attributes:
-        node: (rows,) number of each row's node.
-        duplicates: (frame, node, row) of rows for an entry that an earlier row has; such entries stay empty.
-    """
-
-    def __init__(self, frame: Int, node: Int, steps: int, nodes: int) -> None:
-        self.node, self.steps, self.nodes = node, steps, nodes
-        flat = frame * nodes + node
-        self._flat: Int | None = flat
-        self._refused: Int = flat[:0]
-        self.duplicates: list[tuple[int, int, int]] = []
-        if len(flat) == steps * nodes and (np.diff(flat) == 1).all():
-            self._flat = None
-            return
-        seen = np.zeros(steps * nodes, dtype=bool)
-        seen[flat] = True
-        if np.count_nonzero(seen) < len(flat):
-            _, earliest, inverse = np.unique(flat, return_index=True, return_inverse=True)
-            rows = np.flatnonzero(earliest[inverse] != np.arange(len(flat)))
-            self._refused = np.unique(flat[rows])
-            self.duplicates = [(int(frame[row]), int(node[row]), int(row)) for row in rows]
-
-    def scatter(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(rows, C) -> (T, N, C), NaN where there is no row or more than one."""
-        shape = (self.steps, self.nodes, values.shape[1])
-        if self._flat is None:
-            return values.reshape(shape)
-        out = np.full((self.steps * self.nodes, values.shape[1]), np.nan)
-        out[self._flat] = values
-        out[self._refused] = np.nan
-        return out.reshape(shape)
 
 
 def _numbers(batches: list[pa.RecordBatch], columns: tuple[str, ...]) -> NDArray[np.float64]:
@@ -243,25 +204,6 @@ def _joined(batches: list[pa.RecordBatch], name: str) -> pa.Array:
     return pa.chunked_array([batch.column(name) for batch in batches]).unify_dictionaries().combine_chunks()
 
 
-def _encoded(column: pa.Array) -> pa.DictionaryArray:
-    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-
-
-def _codes(column: pa.DictionaryArray) -> Int:
-    indices = column.indices
-    if indices.null_count:
-        indices = indices.fill_null(-1)
-    codes: Int = indices.to_numpy(zero_copy_only=False)
-    return codes
-
-
-def _ranked(column: pa.Array) -> tuple[pa.Array, Int]:
-    """Different values in order of first appearance, and which of them each row has (-1 for none)."""
-    encoded = _encoded(column)
-    compact = encoded.indices.dictionary_encode()
-    return encoded.dictionary.take(compact.dictionary), _codes(compact).astype(np.int64)
-
-
 def _place_of_empty(names: pa.Array) -> int:
     texts = pa.types.is_string(names.type) or pa.types.is_large_string(names.type)
     return int(names.index("").as_py()) if texts else -1
@@ -269,13 +211,17 @@ def _place_of_empty(names: pa.Array) -> int:
 
 def _ids(names: pa.Array, notes: TableNotes) -> NDArray[Any]:
     if pa.types.is_integer(names.type) and notes.node_ids != "text":
-        ids: Int = names.to_numpy(zero_copy_only=False).astype(np.int64)
-        return ids
+        return names.to_numpy(zero_copy_only=False).astype(np.int64)
     if pa.types.is_floating(names.type):
         numbers: NDArray[np.float64] = names.to_numpy(zero_copy_only=False)
         return numbers.astype(np.int64) if (numbers == np.rint(numbers)).all() else numbers.astype(str)
-    texts = [str(name) for name in names.to_pylist()]
-    if notes.node_ids != "text" and all(_is_integer(text) for text in texts):
+    return _text_ids(tuple(map(str, names.to_pylist())), notes.node_ids != "text")
+
+
+@lru_cache(maxsize=64)
+def _text_ids(texts: tuple[str, ...], may_be_integers: bool) -> NDArray[Any]:
+    """(N,) integers if every text is one, else the texts; scenes of the same nodes share the array."""
+    if may_be_integers and all(_is_integer(text) for text in texts):
         whole = [int(text.removesuffix(".0")) for text in texts]
         if len(set(whole)) == len(whole):
             return np.array(whole, dtype=np.int64)

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from forecasting.background import read_ahead
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import find_layout, looks_long
@@ -21,7 +22,7 @@ from forecasting.trajectories.trajectory import Trajectory
 MAGIC = b"PAR1"
 KEY = b"forecasting"
 ROW_GROUP = 1 << 17
-BATCH = 1 << 18
+BATCH = 1 << 16
 
 
 class ParquetFormat(Format):
@@ -51,7 +52,7 @@ class ParquetFormat(Format):
         layout = find_layout(path, numeric, notes, options)
         labels = [name for name in (layout.scene, layout.node, layout.type) if name]
         table = LongTable(path, self.name, layout, options, lambda row: f"row {row + 1}")
-        yield from table.scenes(_batches(path, schema, labels, [*labels, *layout.numeric]))
+        yield from table.scenes(read_ahead(_batches(path, schema, labels, [*labels, *layout.numeric])))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table in row groups of whole scenes; see `Format.write`."""
