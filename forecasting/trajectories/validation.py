@@ -106,7 +106,8 @@ def validate(trajectory: Trajectory, min_frames: int = 2) -> list[Finding]:
         trajectory: as a format read it.
         min_frames: frames that a scene must have (an error) and each node should be seen in (a warning).
     """
-    return [finding for check in CHECKS for finding in check(trajectory, min_frames)]
+    checks = CHECKS if _unsuspicious(trajectory) else (*CHECKS, *ENTRY_CHECKS)
+    return [finding for check in checks for finding in check(trajectory, min_frames)]
 
 
 def apply(trajectory: Trajectory, findings: Sequence[Finding], on_error: str = "fail") -> Trajectory:
@@ -199,16 +200,38 @@ def _finding(
     return Finding(check, severity, trajectory.source.path, trajectory.scene, concerned, identity, message, fix)
 
 
-def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
-    bad = np.flatnonzero(~np.isfinite(trajectory.time))
-    if len(bad):
-        yield _finding(trajectory, "non_finite", "the time is not finite", "correct or remove the frames", frames=bad)
+def _unsuspicious(trajectory: Trajectory) -> bool:
+    """Whether one pass over the positions shows that there is nothing for `ENTRY_CHECKS` to find.
+
+    Every entry is valid and the clock ticks forward; the fastest step is finite, and at least half of the steps are so
+    fast that it is no jump.
+    """
+    steps = np.diff(trajectory.time)
+    if not (len(steps) and trajectory.valid.all() and (steps > 0).all()):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = trajectory.positions[1:] - trajectory.positions[:-1]
+        squared = np.square(moved[..., 0])
+        for axis in range(1, trajectory.dim):
+            squared += np.square(moved[..., axis])
+        squared /= steps[:, None] ** 2
+    fastest = squared.max()
+    return bool(np.isfinite(fastest) and np.count_nonzero(squared * JUMP_FACTOR**2 >= fastest) > squared.size // 2)
+
+
+def _non_finite_positions(trajectory: Trajectory, _: int) -> Iterator[Finding]:
     wrong = trajectory.valid & ~_finite_entries(trajectory.positions)
     for node in np.flatnonzero(wrong.any(axis=0)):
         frames = np.flatnonzero(wrong[:, node])
         found = trajectory.positions[frames[0], node].tolist()
         message = f"the position is {found}, expected finite numbers, or NaN for a missing point"
         yield _finding(trajectory, "non_finite", message, "correct the entries", frames=frames, node=trajectory.node_ids[node])
+
+
+def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
+    bad = np.flatnonzero(~np.isfinite(trajectory.time))
+    if len(bad):
+        yield _finding(trajectory, "non_finite", "the time is not finite", "correct or remove the frames", frames=bad)
     for name, item in trajectory.fields.items():
         if not np.isinf(item.values).any():
             continue
@@ -279,12 +302,6 @@ def _jump(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 def _speeds(trajectory: Trajectory) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(T, N) [unit/s] mean speed since the node was last seen, NaN where it was not, and (T, N) the frame of that."""
     good = trajectory.valid & _finite_entries(trajectory.positions) & np.isfinite(trajectory.time)[:, None]
-    steps = np.diff(trajectory.time)
-    speed = np.full(good.shape, np.nan)
-    if good.all() and (steps > 0).all():
-        moved = np.diff(trajectory.positions, axis=0)
-        speed[1:] = np.sqrt(sum(moved[..., axis] ** 2 for axis in range(trajectory.dim))) / steps[:, None]
-        return speed, np.broadcast_to(np.arange(-1, len(good) - 1)[:, None], good.shape)
     index = np.arange(len(trajectory.time))[:, None]
     last = np.maximum.accumulate(np.where(good, index, -1), axis=0)
     before = np.vstack([np.full((1, good.shape[1]), -1), last[:-1]])
@@ -293,6 +310,7 @@ def _speeds(trajectory: Trajectory) -> tuple[NDArray[np.float64], NDArray[np.int
     start = before[frame, node]
     step = np.linalg.norm(trajectory.positions[frame, node] - trajectory.positions[start, node], axis=-1)
     elapsed = trajectory.time[frame] - trajectory.time[start]
+    speed = np.full(good.shape, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         speed[frame, node] = np.where(elapsed > 0, step / elapsed, np.nan)
     return speed, before
@@ -358,4 +376,6 @@ def _constant_node(trajectory: Trajectory, _: int) -> Iterator[Finding]:
         yield _finding(trajectory, "constant_node", message, fix, severity="warning", node=trajectory.node_ids[node])
 
 
-CHECKS: tuple[Check, ...] = (_non_finite, _clock, _duplicate_node, _jump, _too_short, _missing_field, _constant_node)
+CHECKS: tuple[Check, ...] = (_non_finite, _clock, _duplicate_node, _too_short, _missing_field, _constant_node)
+ENTRY_CHECKS: tuple[Check, ...] = (_non_finite_positions, _jump)
+"""Those that look at every position twice; skipped where `_unsuspicious` sees that they find nothing."""

@@ -1,13 +1,16 @@
 import logging
 from dataclasses import replace
 
+import hypothesis.extra.numpy as npst
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from forecasting.errors import DataError, UsageError
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 from forecasting.trajectories.units import Unit
-from forecasting.trajectories.validation import Finding, apply, validate
+from forecasting.trajectories.validation import ENTRY_CHECKS, Finding, apply, validate
 
 
 def scene(frames: int = 20, nodes: int = 4) -> Trajectory:
@@ -196,3 +199,31 @@ def test_findings_of_other_scenes_are_not_ours() -> None:
 def test_unknown_way_to_go_on() -> None:
     with pytest.raises(UsageError, match="did you mean 'drop'"):
         apply(scene(), [], "dropp")
+
+
+@settings(max_examples=200)
+@given(
+    moves=npst.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(2, 3)),
+        elements=st.sampled_from([0.0, 1.0, 1.5, -1.0, 49.0, 51.0, 70.0, 1e160, 1e308, np.inf]),
+    ),
+    steps=st.lists(st.sampled_from([0.1, 0.1, 0.1, 1.0, 0.0, -0.1]), min_size=6, max_size=6),
+)
+def test_the_quick_look_never_hides_what_the_checks_would_find(moves, steps):
+    with np.errstate(all="ignore"):
+        positions = np.cumsum(moves, axis=0)
+    frames, nodes, dim = positions.shape
+    scene = Trajectory(
+        scene="s",
+        time=np.cumsum(steps)[:frames],
+        positions=positions,
+        valid=np.ones((frames, nodes), dtype=bool),
+        node_ids=np.arange(nodes),
+        node_types=np.full(nodes, "node"),
+        unit=Unit("m"),
+    )
+    with np.errstate(all="ignore"):
+        found = {(item.check, item.node, item.frames) for check in ENTRY_CHECKS for item in check(scene, 2)}
+        reported = {(item.check, item.node, item.frames) for item in validate(scene)}
+    assert found <= reported
