@@ -1,0 +1,69 @@
+"""What a format needs to know of a forecast to write it."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.errors import UsageError
+from forecasting.trajectories.trajectory import Frame, Source
+from forecasting.trajectories.units import Unit
+
+
+class Future(Protocol):
+    """Future positions of N nodes of one scene under K hypotheses, H steps long, in the numbers of the file it came from."""
+
+    @property
+    def scene(self) -> str:
+        """Name of the scene."""
+
+    @property
+    def anchor_time(self) -> float:
+        """[s] time of the last frame seen."""
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """(H,) [s] times of the forecast."""
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """(N, K, H, D) [unit, frame, 1o] in the numbers of the file."""
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(K,) probability of each hypothesis."""
+
+    @property
+    def node_ids(self) -> NDArray[Any]:
+        """(N,) integers or strings, as in the file."""
+
+    @property
+    def node_types(self) -> NDArray[np.str_]:
+        """(N,) strings."""
+
+    @property
+    def unit(self) -> Unit:
+        """Of the positions in memory; its `per_axis` is what a number of the file means."""
+
+    @property
+    def frame(self) -> Frame:
+        """Coordinate frame."""
+
+    @property
+    def source(self) -> Source:
+        """Where the scene came from."""
+
+
+def require_planar_metres(scene: str, dim: int, unit: Unit, format: str) -> None:
+    """Refuse what a format of planar coordinates in metres cannot hold.
+
+    Raises:
+        UsageError: if there are not two coordinates, or their numbers are not metres; says what to do.
+    """
+    if dim != 2:
+        raise UsageError(f"scene '{scene}' has {dim} coordinates; {format} holds x and y only: write parquet instead")
+    if unit != Unit("m"):
+        raise UsageError(
+            f"scene '{scene}' has coordinates in {unit}; {format} holds metres only: convert them first, or read them with "
+            "--unit m if they are metres"
+        )
