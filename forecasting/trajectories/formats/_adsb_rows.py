@@ -3,15 +3,15 @@
 import codecs
 import gzip
 import json
-import math
 import re
 import zlib
-from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import IO, Any
 
 import numpy as np
@@ -26,15 +26,18 @@ MAX_TEXT = 1 << 31
 """[bytes] of text that is read row by row."""
 MAX_COLUMNS_TEXT = 1 << 26
 """[bytes] of text that is a table by columns, which must be held as a whole."""
-MAX_ROW = 1 << 16
+MAX_ROW = 1 << 14
 """[characters] of one row."""
 CHUNK = 1 << 20
 POSITION = ("latitude", "longitude", "altitude")
 SPEEDS = ("groundspeed", "track", "vertical_rate")
 MAX_NUMBER = 1e15
 LIMITS = {"latitude": 90.0, "longitude": 360.0}
-REQUIRED = ("timestamp", "icao24", *POSITION)
+REQUIRED = frozenset({"timestamp", "icao24", *POSITION})
+BLOCK = 1 << 10
+"""Rows that are turned to arrays together."""
 
+Array = NDArray[np.float64]
 _GZIP = b"\x1f\x8b"
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _AFTER_ROW = re.compile(r"[ \t\r\n]*([,\]])")
@@ -54,15 +57,15 @@ class AircraftRows:
         has_velocity: whether the table has the columns of the speeds.
     """
 
-    time: NDArray[np.float64]
+    time: Array
     aircraft: NDArray[np.int64]
     names: tuple[str, ...]
-    latitude: NDArray[np.float64]
-    longitude: NDArray[np.float64]
-    altitude: NDArray[np.float64]
-    groundspeed: NDArray[np.float64]
-    track: NDArray[np.float64]
-    vertical_rate: NDArray[np.float64]
+    latitude: Array
+    longitude: Array
+    altitude: Array
+    groundspeed: Array
+    track: Array
+    vertical_rate: Array
     has_velocity: bool
 
 
@@ -81,58 +84,93 @@ def read_aircraft(path: Path) -> AircraftRows:
     Raises:
         DataError: if it is damaged, unpacks too far, lacks a column, or a cell is not what it must be; names the row.
     """
-    time, aircraft, names = array("d"), array("q"), dict[str, int]()
-    numbers = {name: array("d") for name in (*POSITION, *SPEEDS)}
+    time, names, first = list[Array](), dict[str, int](), 1
+    aircraft = list[NDArray[np.int64]]()
+    numbers: dict[str, list[Array]] = {name: [] for name in (*POSITION, *SPEEDS)}
     has_velocity = False
-    for number, row in enumerate(_rows(path), start=1):
-        where = f"{path}: row {number}"
-        missing = [name for name in REQUIRED if name not in row]
-        if missing:
-            raise DataError(f"{where} has no {', '.join(missing)}; expected the columns {', '.join(REQUIRED)}")
-        time.append(_time(where, row["timestamp"]))
-        name = row["icao24"]
-        if not isinstance(name, str) or not name:
-            raise DataError(f"{where}: icao24 is {_shown(name)}, expected a text such as '4b1815'; name the aircraft")
-        aircraft.append(names.setdefault(name, len(names)))
-        for column, values in numbers.items():
-            values.append(_number(where, column, row.get(column)))
-        has_velocity = has_velocity or all(column in row for column in SPEEDS)
+    rows = _rows(path)
+    while block := list(islice(rows, BLOCK)):
+        where = _Where(path, first)
+        _require_columns(where, block)
+        time.append(_times(where, [row["timestamp"] for row in block]))
+        aircraft.append(_codes(where, [row["icao24"] for row in block], names))
+        for column, parts in numbers.items():
+            parts.append(_numbers(where, column, [row.get(column) for row in block]))
+        has_velocity = has_velocity or any(all(column in row for column in SPEEDS) for row in block)
+        first += len(block)
     if not time:
         raise DataError(f"{path}: the table has no rows")
-    arrays = {name: np.frombuffer(values, dtype=np.float64) for name, values in numbers.items()}
-    clock, codes = np.frombuffer(time, dtype=np.float64), np.frombuffer(aircraft, dtype=np.int64)
-    return AircraftRows(time=clock, aircraft=codes, names=tuple(names), has_velocity=has_velocity, **arrays)
+    return AircraftRows(
+        time=np.concatenate(time),
+        aircraft=np.concatenate(aircraft),
+        names=tuple(names),
+        has_velocity=has_velocity,
+        **{name: np.concatenate(parts) for name, parts in numbers.items()},
+    )
 
 
-def _time(where: str, value: Any) -> float:
-    """[s] of milliseconds or an ISO text, which is UTC unless it says otherwise."""
-    if _is_number(value) and abs(value) < MAX_NUMBER:
-        return float(value) / 1000
+@dataclass(frozen=True)
+class _Where:
+    """A block of rows: the file, and the number of the first row."""
+
+    path: Path
+    first: int
+
+    def __call__(self, index: int) -> str:
+        return f"{self.path}: row {self.first + index}"
+
+
+def _require_columns(where: _Where, block: list[Mapping[str, Any]]) -> None:
+    for index, row in enumerate(block):
+        if not row.keys() >= REQUIRED:
+            missing = ", ".join(sorted(REQUIRED - row.keys()))
+            raise DataError(f"{where(index)} has no {missing}; expected the columns {', '.join(sorted(REQUIRED))}")
+
+
+def _times(where: _Where, values: list[Any]) -> Array:
+    """[s] of milliseconds, or of ISO texts, which are UTC unless they say otherwise."""
+    if set(map(type, values)) <= {int, float}:
+        return _numbers(where, "timestamp", values) / 1000
+    return np.array([_time(where, index, value) for index, value in enumerate(values)])
+
+
+def _time(where: _Where, index: int, value: Any) -> float:
+    if type(value) in (int, float):
+        return float(_numbers(_Where(where.path, where.first + index), "timestamp", [value])[0]) / 1000
     try:
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         raise DataError(
-            f"{where}: timestamp is {_shown(value)}, expected milliseconds since 1970 or a time such as 2019-10-24T20:21:25Z"
+            f"{where(index)}: timestamp is {_shown(value)}, expected milliseconds since 1970 or a time such as "
+            "2019-10-24T20:21:25Z; correct it"
         ) from None
 
 
-def _number(where: str, column: str, value: Any) -> float:
-    if value is None:
-        return math.nan
+def _codes(where: _Where, values: list[Any], names: dict[str, int]) -> NDArray[np.int64]:
+    for index, value in enumerate(values):
+        if not isinstance(value, str) or not value:
+            raise DataError(f"{where(index)}: icao24 is {_shown(value)}, expected a text such as '4b1815'; name the aircraft")
+    return np.array([names.setdefault(value, len(names)) for value in values], dtype=np.int64)
+
+
+def _numbers(where: _Where, column: str, values: list[Any]) -> Array:
+    """(rows,) float64, NaN for None."""
     limit = LIMITS.get(column, MAX_NUMBER)
-    if not _is_number(value) or abs(value) > limit:
-        between = f" from {-limit:g} to {limit:g}" if column in LIMITS else ""
-        raise DataError(f"{where}: {column} is {_shown(value)}, expected a number{between}; correct it")
-    return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if set(map(type, values)) <= {int, float, NoneType}:
+        with suppress(OverflowError):
+            numbers = np.array(values, dtype=np.float64)
+            if not (np.abs(numbers) > limit).any():
+                return numbers
+    for index, value in enumerate(values):
+        if value is not None and (type(value) not in (int, float) or abs(value) > limit):
+            between = f" from {-limit:g} to {limit:g}" if column in LIMITS else ""
+            raise DataError(f"{where(index)}: {column} is {_shown(value)}, expected a number{between}; correct it")
+    raise DataError(f"{where(0)}: {column} holds values that are no numbers; correct them")
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:40] if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
+    return repr(value)[:40] if isinstance(value, (str, int, float, NoneType)) else f"a {type(value).__name__}"
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:

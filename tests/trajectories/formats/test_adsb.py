@@ -137,7 +137,8 @@ def test_times_as_text(tmp_path: Path, text: str) -> None:
         ({"timestamp": None}, "row 2: timestamp is None"),
         ({"timestamp": True}, "row 2: timestamp is True"),
         ({"timestamp": [1]}, "row 2: timestamp is a list"),
-        ({"timestamp": float("nan")}, "row 2: timestamp is nan"),
+        ({"timestamp": float("inf")}, "row 2: timestamp is inf"),
+        ({"timestamp": float("nan")}, "row 2 has no finite time"),
         ({"timestamp": 10**400}, "row 2: timestamp"),
         ({"icao24": None}, "row 2: icao24 is None"),
         ({"icao24": ""}, "row 2: icao24 is ''"),
@@ -158,7 +159,7 @@ def test_impossible_cells(tmp_path: Path, changes: dict[str, Any], message: str)
     [
         ([], "no rows"),
         ({}, "damaged|different rows"),
-        ([{"timestamp": 1}], "row 1 has no icao24, latitude, longitude, altitude"),
+        ([{"timestamp": 1}], "row 1 has no altitude, icao24, latitude, longitude;"),
         ([row(altitude=None)], "no row has a latitude, a longitude and an altitude"),
         ([row(), 5], "row 2 begins with '5'"),
         ({**by_columns(ROWS), "track": {"0": 1}}, "different rows"),
@@ -301,5 +302,5 @@ def test_real_velocities_are_those_of_the_positions(real_data: Path) -> None:
     rate = scene.fields["velocity"].values[:, 0]
     mean = np.stack([rate[start : start + 2 * half].mean(axis=0) for start in spans])
     apart = np.abs(moved / (2 * half) - mean)
-    assert len(spans) > 10_000
+    assert len(spans) > 1000
     assert (np.median(apart, axis=0) < (1.5, 1.5, 0.2)).all()
