@@ -210,9 +210,8 @@ def _kept(source: Source) -> list[_Row]:
 
 
 def _track_rows(frames: _Int, people: _Int, places: _Float, tail: str) -> Iterator[str]:
-    for frame, person, (x, y) in zip(frames.tolist(), people.tolist(), places.tolist(), strict=True):
-        yield f'{{"track": {{"f": {frame}, "p": {person}, "x": {_text(x)}, "y": {_text(y)}{tail}}}}}\n'
-
-
-def _text(value: float) -> str:
-    return "null" if math.isnan(value) else repr(value)
+    texts = list(map(repr, places.ravel().tolist()))
+    for missing in np.flatnonzero(np.isnan(places)).tolist():
+        texts[missing] = "null"
+    for frame, person, x, y in zip(frames.tolist(), people.tolist(), texts[::2], texts[1::2], strict=True):
+        yield f'{{"track": {{"f": {frame}, "p": {person}, "x": {x}, "y": {y}{tail}}}}}\n'

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -43,7 +42,6 @@ _KINDS: Mapping[str, pa.DataType] = {
     "scene_id": pa.int64(),
     "prediction_number": pa.int64(),
 }
-_SCENE_LINE = re.compile(rb'(?m)^[ \t]*\{[ \t]*"scene"[ \t]*:[^\n]*')
 _Int = NDArray[np.int64]
 _Row = dict[str, Any]
 
@@ -238,12 +236,19 @@ class _Tracks:
 
 
 def _scene_rows(path: Path, content: bytes) -> Iterator[_Row]:
-    for match in _SCENE_LINE.finditer(content):
-        complaint = _complaint(match[0])
+    start = content.find(b'"scene"')
+    while start >= 0:
+        begin = content.rfind(b"\n", 0, start) + 1
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        complaint = _complaint(content[begin:end])
         if complaint:
-            number = content.count(b"\n", 0, match.start()) + 1
+            number = content.count(b"\n", 0, begin) + 1
             raise DataError(f"{path}: line {number} {complaint}; correct it, or the file is cut")
-        yield json.loads(match[0], parse_constant=str)["scene"]
+        row = json.loads(content[begin:end], parse_constant=str).get("scene")
+        if isinstance(row, dict):
+            yield row
+        start = content.find(b'"scene"', end)
 
 
 def _complaint(line: str | bytes) -> str:
