@@ -74,14 +74,14 @@ def transposed(path: Path, rows: int) -> Iterator[pa.Table]:
 def write(path: Path, kind: str, parts: Iterator[pa.Table]) -> None:
     """Write the table as CSV or Parquet."""
     writer = None
-    for table in parts:
+    for part in parts:
         if kind == "csv":
-            table = table.set_column(0, "scene", table["scene"].cast(pa.string()))
+            table = part.set_column(0, "scene", part["scene"].cast(pa.string()))
             writer = writer or pacsv.CSVWriter(path, table.schema, write_options=pacsv.WriteOptions(quoting_style="none"))
             writer.write(table)
         else:
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table, row_group_size=1 << 20)
+            writer = writer or pq.ParquetWriter(path, part.schema, compression="zstd")
+            writer.write_table(part, row_group_size=1 << 20)
     if writer:
         writer.close()
 
@@ -129,7 +129,8 @@ def main() -> None:
                 size = path.stat().st_size / 1e6
                 print(
                     f"{kind:<9} {options.order:<9} {rows:>8.1e} {size:>9.0f} {found['seconds']:>9.2f} {rate:>10.2f} "
-                    f"{found['peak']:>10.0f}", flush=True
+                    f"{found['peak']:>10.0f}",
+                    flush=True,
                 )
                 shutil.rmtree(folder / "set")
             path.unlink()

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Ingest and describe what was written."""
     from forecasting.trajectories.ingest import ingest
 
-    with Progress("scenes") as progress:
+    with Progress("positions") as progress:
         dataset = ingest(options.files, options.output, ingest_options(options), progress=progress.to)
     manifest = dataset.manifest
     for finding in manifest.provenance["findings"]:

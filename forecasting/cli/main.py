@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(options, "interrupted", 130)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _fail(options, f"{error.filename or 'the system'}: {error.strerror or error}", 3)
     if options.json:
         print_json(result)
     else:

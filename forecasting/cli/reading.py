@@ -33,6 +33,7 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
         default="fail",
         help="what to do with impossible values (default: fail)",
     )
+    group.add_argument("--unsorted", action="store_true", help="rows of a scene do not stand together: sort them first, on disk")
     group.add_argument("--resample", type=float, metavar="SECONDS", help="bring every scene to this step")
 
 
@@ -60,5 +61,6 @@ def ingest_options(options: argparse.Namespace) -> "IngestOptions":
         wide=tuple(name for name in options.wide.split(",") if name),
         node_type=options.node_type,
         on_error=options.on_error,
+        unsorted=options.unsorted,
     )
     return IngestOptions(read=read, format=options.format, resample=options.resample, types=options.types)

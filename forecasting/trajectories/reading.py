@@ -1,12 +1,13 @@
 """Files to trajectories and back, whatever their format."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from forecasting.errors import DataError, UsageError
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
+from forecasting.trajectories.remote import local_copies
 from forecasting.trajectories.trajectory import Trajectory
 
 HEAD = 1 << 16
@@ -45,7 +46,7 @@ def read_trajectories(
     ``STEM/NAME`` after its file.
 
     Args:
-        paths: a file or folder, or several.
+        paths: a file or folder, or several; also URLs, see `local_copies`.
         options: what the user says about them.
         format: name of the format; by default the content decides, and `ReadOptions.wide` means a wide table.
 
@@ -54,10 +55,64 @@ def read_trajectories(
         UsageError: if the user must say something that a file does not.
     """
     options = options or ReadOptions()
+    return _read(paths, options, reader_named(format, options))
+
+
+def reader_named(format: str, options: ReadOptions) -> Format | None:
+    """The format the user names, or implies: `ReadOptions.wide` means a wide table. None lets the content decide."""
     format = format or ("wide_csv" if options.wide else "")
-    chosen = FORMATS[format] if format else None
-    roots = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
-    return _unique(_read_files(roots, options, chosen))
+    return FORMATS[format] if format else None
+
+
+def trajectory_files(roots: Iterable[Path], chosen: Format | None) -> Iterator[tuple[Path, Format]]:
+    """Every file, or folder that one format keeps as a whole, with its reader.
+
+    Args:
+        roots: files and folders of this machine.
+        chosen: the reader of all, or None where the content decides.
+
+    Raises:
+        DataError: if one is missing or unknown, or a folder holds nothing.
+        UsageError: if a file is named twice.
+    """
+    seen: set[Path] = set()
+    for root in roots:
+        if not root.exists():
+            raise DataError(f"{root}: there is no such file or folder; check the path")
+        found = list(_below(root, chosen)) if root.is_dir() else [(root, chosen or sniff(root))]
+        if not found:
+            what = f"no {chosen.name} file" if chosen else f"no file of a known format ({', '.join(FORMATS.names())})"
+            raise DataError(f"{root}: {what} in this folder")
+        for path, reader in found:
+            if path.resolve() in seen:
+                raise UsageError(f"{path} is named twice; name every file once")
+            seen.add(path.resolve())
+            yield path, reader
+
+
+class SceneNames:
+    """Gives every scene a name of its own.
+
+    Args:
+        taken: names that are used already.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+
+    def unique(self, scene: Trajectory) -> Trajectory:
+        """The scene, called ``STEM/NAME`` after its file where an earlier one has its name.
+
+        Raises:
+            DataError: if that name is taken too.
+        """
+        named = scene
+        if scene.scene in self._taken:
+            named = replace(scene, scene=f"{Path(scene.source.path).stem}/{scene.scene}")
+        if named.scene in self._taken:
+            raise DataError(f"{scene.source.path}: scene '{named.scene}' exists already; rename one of the files or scenes")
+        self._taken.add(named.scene)
+        return named
 
 
 def write_trajectories(path: str | Path, trajectories: Iterable[Trajectory], format: str = "") -> None:
@@ -94,34 +149,26 @@ def _scores(path: Path) -> dict[str, float]:
     return {name: FORMATS[name].sniff(path, head) for name in FORMATS.names()}
 
 
-def _read_files(roots: Sequence[Path], options: ReadOptions, chosen: Format | None) -> Iterator[Trajectory]:
-    seen: set[Path] = set()
-    for root in roots:
-        for path, reader in _files(root, chosen):
-            if path.resolve() in seen:
-                raise UsageError(f"{path} is named twice; name every file once")
-            seen.add(path.resolve())
-            yield from reader.read(path, options)
+def _read(paths: str | Path | Iterable[str | Path], options: ReadOptions, chosen: Format | None) -> Iterator[Trajectory]:
+    names = SceneNames()
+    with local_copies(paths) as local:
+        for path, reader in trajectory_files(local.paths, chosen):
+            for scene in reader.read(path, options):
+                yield names.unique(replace(scene, source=replace(scene.source, path=local.name_of(scene.source.path))))
 
 
-def _files(root: Path, chosen: Format | None) -> Iterator[tuple[Path, Format]]:
-    if not root.exists():
-        raise DataError(f"{root}: there is no such file or folder; check the path")
-    if not root.is_dir():
-        yield root, chosen or sniff(root)
+def _below(folder: Path, chosen: Format | None) -> Iterator[tuple[Path, Format]]:
+    """Files and whole folders below a folder, sorted."""
+    if (whole := _keeper(folder)) is not None and chosen in (None, whole):
+        yield folder, whole
         return
-    if (whole := _keeper(root)) is not None and chosen in (None, whole):
-        yield root, whole
-        return
-    count = 0
-    for path in sorted(item for item in root.rglob("*") if item.is_file() and not _is_hidden(item.relative_to(root))):
-        reader = _reader_in_folder(path, chosen)
-        if reader is not None:
-            count += 1
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _below(path, chosen)
+        elif (reader := _reader_in_folder(path, chosen)) is not None:
             yield path, reader
-    if not count:
-        what = f"no {chosen.name} file" if chosen else f"no file of a known format ({', '.join(FORMATS.names())})"
-        raise DataError(f"{root}: {what} in this folder")
 
 
 def _keeper(folder: Path) -> Format | None:
@@ -139,17 +186,3 @@ def _reader_in_folder(path: Path, chosen: Format | None) -> Format | None:
     except DataError as error:
         logger.log(logging.INFO if documents else logging.WARNING, "passed over %s", error)
         return None
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _unique(trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
-    taken: set[str] = set()
-    for item in trajectories:
-        named = item if item.scene not in taken else replace(item, scene=f"{Path(item.source.path).stem}/{item.scene}")
-        if named.scene in taken:
-            raise DataError(f"{item.source.path}: scene '{named.scene}' exists already; rename one of the files or scenes")
-        taken.add(named.scene)
-        yield named

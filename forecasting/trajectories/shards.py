@@ -1,7 +1,7 @@
 """Writing a data set's Parquet tables: one pass over the scenes, bounded memory, and able to go on where it was stopped."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -63,12 +63,12 @@ class ShardWriter:
         if self._shard is not None:
             self._shard.close()
 
-    def add(self, scene: Trajectory, mark: Mapping[str, Any] | None = None) -> None:
+    def add(self, scene: Trajectory, mark: Callable[[], Mapping[str, Any]] = dict) -> None:
         """Write one more scene.
 
         Args:
             scene: of the same dimension, frame and fields as those before; another known length unit is converted.
-            mark: plain values that say where the caller stands after this scene.
+            mark: gives plain values that say where the caller stands after this scene; called where a shard ends.
 
         Raises:
             DataError: if the scene cannot be in one data set with those before it, or its name is taken.
@@ -89,7 +89,7 @@ class ShardWriter:
         self._shard_rows += rows
         if self._shard_rows >= ROWS_PER_SHARD:
             self._flush()
-            self._behind.do(self._close_shard, dict(mark or {}), dict(self.counts))
+            self._behind.do(self._close_shard, mark(), dict(self.counts))
             self._shard_rows = 0
         elif self._waiting_rows >= ROWS_PER_GROUP:
             self._flush()
@@ -146,7 +146,7 @@ class ShardWriter:
             self._shard = OpenShard({name: self.folder / f"{name}-{number:05d}.parquet" for name in TABLES})
         self._shard.write(scenes, first, self._nodes, self._edges)
 
-    def _close_shard(self, mark: dict[str, Any], counts: dict[str, int]) -> None:
+    def _close_shard(self, mark: Mapping[str, Any], counts: dict[str, int]) -> None:
         if self._shard is None:
             return
         for name, path in self._shard.close().items():

@@ -213,7 +213,7 @@ def test_unknown_way_to_go_on() -> None:
 def test_the_quick_look_never_hides_what_the_checks_would_find(moves, steps):
     with np.errstate(all="ignore"):
         positions = np.cumsum(moves, axis=0)
-    frames, nodes, dim = positions.shape
+    frames, nodes, _ = positions.shape
     scene = Trajectory(
         scene="s",
         time=np.cumsum(steps)[:frames],

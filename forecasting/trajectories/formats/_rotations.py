@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def turn(matrices: NDArray[np.float64], axis: int, angles: NDArray[np.float64]) -> NDArray[np.float64]:
+def turn(matrices: NDArray[np.float64], axis: int, angles: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
     """Multiply rotations from the right by a rotation about one of their own axes.
 
     Args:

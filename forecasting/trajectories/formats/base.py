@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from forecasting.errors import UsageError
+from forecasting.errors import DataError, UsageError
 from forecasting.registry import Registry
 from forecasting.trajectories.trajectory import Frame, Trajectory
 from forecasting.trajectories.units import Unit, parse_unit
+
+
+class ScatteredRowsError(DataError):
+    """The rows of a scene do not stand together, so that they can only be read with `ReadOptions.unsorted`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class ReadOptions:
         node_type: type given to nodes of formats that do not name one.
         on_error: what to do with two rows for one node and time, which an array cannot hold: ``fail`` raises, ``mask``
             and ``drop`` leave the entry missing and note the rows for `validation`, which reports them and acts.
+        unsorted: sort the rows of a table by scene before they are read, on disk where they are many.
         fallback_unit, fallback_up: taken where neither the user nor the file says it (those of a trained package).
     """
 
@@ -38,6 +43,7 @@ class ReadOptions:
     wide: tuple[str, ...] = ()
     node_type: str = ""
     on_error: str = "fail"
+    unsorted: bool = False
     fallback_unit: str = ""
     fallback_up: str = ""
 

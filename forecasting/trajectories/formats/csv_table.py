@@ -5,16 +5,17 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from forecasting.background import read_ahead
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import NUMERIC_ROLES, Layout, find_layout, looks_long
 from forecasting.trajectories.formats._long_rows import rows_of
+from forecasting.trajectories.formats._scattered import csv_scattered
 from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import (
     Preamble,
@@ -59,8 +60,10 @@ class CsvFormat(Format):
             raise DataError(f"{path}: line {preamble.lines + 1} names two columns '{twice}'; rename one")
         layout = find_layout(path, _kinds(path, preamble, delimiter, notes, options), notes, options)
         skip = preamble.lines + 1
+        if layout.scene and csv_scattered(path, skip, delimiter, names.index(layout.scene)):
+            options = replace(options, unsorted=True)
         table = LongTable(path, self.name, layout, options, lambda row: line_of_row(path, skip, row))
-        yield from table.scenes(read_ahead(_batches(path, preamble, delimiter, layout)))
+        yield from table.scenes(_batches(path, preamble, delimiter, layout))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table; unit, axes, fields, edges and partitions go to comment lines. See `Format.write`."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from forecasting.background import read_ahead
 from forecasting.errors import DataError
 from forecasting.trajectories.formats._arrays import observed
+from forecasting.trajectories.formats._external_sort import SceneSort
 from forecasting.trajectories.formats._grid import Grid, codes, encoded, ranked
 from forecasting.trajectories.formats._layout import Layout
 from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes
-from forecasting.trajectories.formats.base import ReadOptions
+from forecasting.trajectories.formats.base import ReadOptions, ScatteredRowsError
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 
 logger = logging.getLogger(__name__)
@@ -46,11 +48,21 @@ class LongTable:
     def scenes(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Trajectory]:
         """Pivot rows to scenes, one scene in memory at a time.
 
-        Rows of one scene stand together; inside a scene their order does not matter.
+        Rows of one scene stand together, unless `ReadOptions.unsorted` says that they are to be sorted first; inside a
+        scene their order does not matter.
 
         Raises:
-            DataError: if a scene is scattered, or a row cannot stand; names the row.
+            ScatteredRowsError: if rows of a scene stand apart.
+            DataError: if a row cannot stand; names the row.
         """
+        if not (self.options.unsorted and self.layout.scene):
+            yield from self._pivoted(read_ahead(batches))
+            return
+        with SceneSort(read_ahead(batches), self.layout.scene) as ordered:
+            table = replace(self, place=lambda row: self.place(ordered.original_row(row)))
+            yield from table._pivoted(read_ahead(ordered.batches()))
+
+    def _pivoted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Trajectory]:
         pending: list[pa.RecordBatch] = []
         current, seen, first, row = "", set[str](), 0, 0
         for batch in batches:
@@ -60,9 +72,9 @@ class LongTable:
                     pending = []
                 if not pending:
                     if name in seen:
-                        raise DataError(
+                        raise ScatteredRowsError(
                             f"{self.path}: scene '{name}' goes on at {self.place(row + start)} after another one "
-                            "began; sort the rows by scene"
+                            "began; sort the rows by scene, or read with --unsorted"
                         )
                     seen.add(name)
                     current, first = name, row + start

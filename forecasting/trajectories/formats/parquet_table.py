@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forecasting.background import read_ahead
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import find_layout, looks_long
 from forecasting.trajectories.formats._long_rows import rows_of
+from forecasting.trajectories.formats._scattered import parquet_scattered
 from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import first_line
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
@@ -51,8 +53,10 @@ class ParquetFormat(Format):
         numeric = {field.name: pa.types.is_integer(field.type) or pa.types.is_floating(field.type) for field in schema}
         layout = find_layout(path, numeric, notes, options)
         labels = [name for name in (layout.scene, layout.node, layout.type) if name]
+        if layout.scene and _scattered(path, layout.scene):
+            options = replace(options, unsorted=True)
         table = LongTable(path, self.name, layout, options, lambda row: f"row {row + 1}")
-        yield from table.scenes(read_ahead(_batches(path, schema, labels, [*labels, *layout.numeric])))
+        yield from table.scenes(_batches(path, schema, labels, [*labels, *layout.numeric]))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table in row groups of whole scenes; see `Format.write`."""
@@ -70,24 +74,31 @@ class ParquetFormat(Format):
 
 
 def _about(path: Path) -> tuple[pa.Schema, dict[str, str]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            raw = json.loads((file.metadata.metadata or {}).get(KEY, b"{}"))
-            schema = file.schema_arrow
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged or not a Parquet file ({first_line(error)}); write it again") from None
+    with _reading(path), pq.ParquetFile(path) as file:
+        raw = json.loads((file.metadata.metadata or {}).get(KEY, b"{}"))
+        schema = file.schema_arrow
     return schema, raw if isinstance(raw, dict) else {}
+
+
+def _scattered(path: Path, scene: str) -> bool:
+    with _reading(path):
+        return parquet_scattered(path, scene)
 
 
 def _batches(path: Path, schema: pa.Schema, labels: list[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
     texts = [name for name in labels if _is_text(schema.field(name).type)]
+    with _reading(path), pq.ParquetFile(path, read_dictionary=texts) as file:
+        yield from file.iter_batches(batch_size=BATCH, columns=columns)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            yield from file.iter_batches(batch_size=BATCH, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: damaged ({first_line(error)}); write it again") from None
+        yield
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; check the path") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged or not a Parquet file ({first_line(error)}); write it again") from None
 
 
 def _is_text(kind: pa.DataType) -> bool:

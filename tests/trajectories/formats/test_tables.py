@@ -156,7 +156,6 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
         ("a,0,1,1,2\na,,1,1,2\n", "line 4 has no finite time"),
         ("a,0,1,1,2\na,1,,1,2\n", "line 4 has no node"),
         ("a,0,1,1,2\n,1,1,1,2\n", "line 4 has no scene"),
-        ("a,0,1,1,2\nb,1,1,1,2\na,1,1,1,2\n", "scene 'a' goes on at line 5"),
         ("a,0,1,1,2\na,0,2,1,2\na,0,1,3,2\n", "line 5 repeats node"),
         ("", "no rows"),
     ],
