@@ -169,8 +169,8 @@ def _check_columns(path: Path, content: bytes) -> int:
         raise DataError(f"{path}: line {len(lines)} does not begin with period, frame and time; the file is damaged") from None
     if not apart < 1 / METRICA_RATE:
         raise DataError(
-            f"{path}: line {len(lines)} is frame {int(last[1])} at {float(last[2])} s, expected {METRICA_RATE:g} frames per second "
-            "from 0; number the frames so"
+            f"{path}: line {len(lines)} is frame {int(last[1])} at {float(last[2])} s, expected {METRICA_RATE:g} frames a second "
+            "from 0; correct it"
         )
     return len(lines) - 3
 

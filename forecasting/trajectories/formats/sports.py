@@ -118,7 +118,7 @@ def _scene(path: Path, match: Match, period: Period, options: ReadOptions, about
     unit = options.resolve_unit(path, 2, match.unit)
     scale = np.array(unit.per_axis or (1.0, 1.0))
     table = period.table
-    table = table[np.isfinite(table[:, 2]) | np.isfinite(table[:, 3])]
+    table = table[~np.isnan(table[:, 2:4]).any(axis=1)]
     rate = options.resolve_rate(path, match.rate)
     seen, nodes = np.unique(table[:, 1].astype(np.int64), return_inverse=True)
     steps, names, types = table[:, 0].astype(np.int64), [*match.players, BALL], [*match.players.values(), BALL]
