@@ -14,7 +14,6 @@ from forecasting.errors import DataError
 from forecasting.trajectories.formats._optional import optional_package
 from forecasting.trajectories.formats._sports_files import PROVIDERS
 from forecasting.trajectories.formats._sports_match import (
-    LARGEST,
     LARGEST_BESIDE,
     MOST_PLAYERS,
     Match,
@@ -24,6 +23,9 @@ from forecasting.trajectories.formats._sports_match import (
 from forecasting.trajectories.formats._sports_xml import read_positions
 from forecasting.trajectories.formats._text import first_line
 from forecasting.trajectories.formats._xml import parse_xml
+
+LARGEST_TEXT = 256 << 20
+"""[bytes] of a tracking file that kloppy reads, which takes about 25 times as much memory."""
 
 MOST_PERIODS = 16
 METRICA_RATE = 25.0
@@ -36,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 def read_metrica_csv(path: Path, beside: Path) -> Match:
     """The match in the files of home and away team, which must have the same frames."""
-    home, away = sized(path, LARGEST), sized(beside, LARGEST)
+    home, away = sized(path, LARGEST_TEXT), sized(beside, LARGEST_TEXT)
     frames = [_check_columns(file, content) for file, content in ((path, home), (beside, away))]
     if frames[0] != frames[1]:
         raise DataError(f"{path}: {frames[0]} frames, but {beside.name} has {frames[1]}; one of them is cut, fetch both again")
@@ -47,7 +49,7 @@ def read_metrica_csv(path: Path, beside: Path) -> Match:
 
 def read_epts(path: Path, beside: Path) -> Match:
     """The match in a FIFA EPTS text file with pitch fractions, as Metrica writes it."""
-    content, root = sized(path, LARGEST), _checked_xml(beside)
+    content, root = sized(path, LARGEST_TEXT), _checked_xml(beside)
     _check_epts(beside, root)
     lines = content.rstrip().count(b"\n") + 1
     if lines * _count(root, "Player") > len(content):
@@ -71,7 +73,7 @@ def read_epts(path: Path, beside: Path) -> Match:
 
 def read_tracab(path: Path, beside: Path) -> Match:
     """The match in a TRACAB dat file; frames between the periods are left out, and logged."""
-    content = sized(path, LARGEST)
+    content = sized(path, LARGEST_TEXT)
     root = _checked_xml(beside)
     lines = _check_objects(path, content)
     module = _module("tracab")
@@ -103,6 +105,7 @@ def read_sportec(path: Path, beside: Path) -> Match:
 
 
 def _module(name: str) -> Any:
+    optional_package("kloppy", "sports", "sports tracking")
     return optional_package(f"kloppy.{name}", "sports", "sports tracking")
 
 

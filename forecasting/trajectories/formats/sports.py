@@ -37,15 +37,15 @@ class SportsFormat(Format):
     A play is named by its tracking file, that of the home team for Metrica CSV; metadata are found beside it, see
     `companion`. A folder that holds nothing but such files is read as a whole, each play once.
 
-    ========== ====================================== ==================================== =========
-    provider   tracking file                          beside it                            rate [1/s]
-    ========== ====================================== ==================================== =========
-    Metrica    csv of the home team, pitch fractions  csv of the away team                 25
-    EPTS       txt, pitch fractions                   xml with FrameRate and FieldSize     as said
-    TRACAB     dat, centimetres                       xml with FrameRate and pitch sides   as said
-    Sportec    xml, metres                            xml of the match information         25
+    =========== ====================================== ==================================== =========
+    provider    tracking file                          beside it                            rate [1/s]
+    =========== ====================================== ==================================== =========
+    Metrica     csv of the home team, pitch fractions  csv of the away team                 25
+    EPTS        txt, pitch fractions                   xml with FrameRate and FieldSize     as said
+    TRACAB      dat, centimetres                       xml with FrameRate and pitch sides   as said
+    Sportec     xml, metres                            xml of the match information         25
     SkillCorner jsonl (version 3), metres             json of the match, may be missing    its clock
-    ========== ====================================== ==================================== =========
+    =========== ====================================== ==================================== =========
 
     Metrica CSV says no pitch size and means 105 m x 68 m; say ``--unit x=106m,y=68m`` for another. y of Metrica grows to
     the right of x and is turned over. Whether the ball is in play, who has it, speeds, whether an object was detected or
