@@ -7,7 +7,6 @@ differs in its last bits). On a CPU with bfloat16 tiles (AMX) the same setting w
 still agree with float64 to 1e-6.
 """
 
-import ctypes
 import os
 import platform
 import sys
@@ -15,11 +14,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from forecasting.allocator import keep_freed_memory
 from forecasting.errors import NumericalError, UsageError
 
 LARGEST_ERROR = 1e-6
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP = 1 << 30
 _SPINCOUNT = "GOMP_SPINCOUNT"
 
 
@@ -88,7 +86,7 @@ def product_error() -> float:
 def _set_up() -> tuple[str, float, bool, bool]:
     short_spins = _SPINCOUNT in os.environ or "torch" not in sys.modules
     os.environ.setdefault(_SPINCOUNT, "2000")
-    allocator = _keep_freed_memory()
+    allocator = keep_freed_memory()
     return (*_choose_product(), allocator, short_spins)
 
 
@@ -110,14 +108,6 @@ def _choose_product() -> tuple[str, float]:
             "is torch.set_float32_matmul_precision or an environment variable lowering their precision?"
         )
     return "default", error
-
-
-def _keep_freed_memory() -> bool:
-    """Let glibc keep large freed blocks, so that every step does not fault its memory in anew."""
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL("libc.so.6")
-    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _KEEP) and libc.mallopt(_M_TRIM_THRESHOLD, _KEEP))
 
 
 def _cpu_name() -> str:

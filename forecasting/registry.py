@@ -19,7 +19,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: what a member is, in words for error messages ("format", "model").
-        package: package whose modules are imported on first use.
+        package: package whose modules are imported on first use, but for private ones (``_name``).
         group: entry-point group of extensions, for instance ``forecasting.formats``.
     """
 
@@ -59,7 +59,7 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         package = importlib.import_module(self.package)
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")):
             importlib.import_module(f"{self.package}.{module}")
         for point in entry_points(group=self.group):
             self.register(point.name)(point.load())

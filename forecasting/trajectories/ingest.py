@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from forecasting.allocator import share_freed_memory
 from forecasting.errors import DataError, UsageError
 from forecasting.files import content_hash, text_hash
 from forecasting.plain import pick
@@ -150,6 +151,7 @@ def open_or_ingest(paths: Sequence[str | Path], options: IngestOptions, root: Pa
 
 
 def _ingest(local: LocalPaths, target: Path, options: IngestOptions, progress: Callable[[int], None]) -> None:
+    share_freed_memory()
     files = source_files(local.paths)
     about = [(local.name_of(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     key = text_hash({"files": about, "options": _plain_options(options)})[:12]

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from forecasting.background import WriteBehind
 from forecasting.errors import DataError
 from forecasting.files import content_hash, text_hash, write_json
@@ -78,10 +80,11 @@ class ShardWriter:
         elif scene.unit.name != self._about["unit"]:
             scene = scene.in_unit(self._about["unit"])
         self._check(scene)
-        rows = int(scene.valid.sum())
+        rows = int(np.count_nonzero(scene.valid))
+        frames = len(scene.time) if rows == scene.valid.size else int(np.count_nonzero(scene.valid.any(axis=1)))
         self.counts = {
             "scenes": self.counts["scenes"] + 1,
-            "frames": self.counts["frames"] + int(scene.valid.any(axis=1).sum()),
+            "frames": self.counts["frames"] + frames,
             "rows": self.counts["rows"] + rows,
         }
         self._waiting.append(scene)

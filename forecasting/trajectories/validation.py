@@ -336,6 +336,8 @@ def _too_short(trajectory: Trajectory, min_frames: int) -> Iterator[Finding]:
         message = f"it has {frames} frames, expected at least {min_frames}"
         yield _finding(trajectory, "too_short", message, "leave the scene out, or ask for fewer frames")
         return
+    if trajectory.valid.all():
+        return
     counts = np.count_nonzero(trajectory.valid, axis=0)
     for node in np.flatnonzero(counts < min_frames):
         message = f"it is seen in {counts[node]} frames, fewer than {min_frames}"

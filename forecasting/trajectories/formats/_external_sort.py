@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from forecasting.background import WriteBehind
 from forecasting.trajectories.formats._grid import codes, encoded
 
-RUN = 1 << 20
+RUN = 1 << 19
 """Rows sorted in memory at a time."""
 
 BATCH = 1 << 17
@@ -40,16 +41,17 @@ class SceneSort:
         self._runs: list[_Run] = []
         self._folder = tempfile.TemporaryDirectory(prefix="forecasting-sort-")
         self._rows = 0
-        waiting: list[Columns] = []
-        count = 0
-        for batch in batches:
-            waiting.append(self._plain(batch))
-            count += batch.num_rows
-            if count >= RUN:
-                self._spill(waiting)
-                waiting, count = [], 0
-        if count:
-            self._spill(waiting)
+        with WriteBehind(depth=1) as behind:
+            waiting: list[Columns] = []
+            count = 0
+            for batch in batches:
+                waiting.append(self._plain(batch))
+                count += batch.num_rows
+                if count >= RUN:
+                    behind.do(self._spill, waiting, len(self._labels[scene].texts))
+                    waiting, count = [], 0
+            if count:
+                behind.do(self._spill, waiting, len(self._labels[scene].texts))
 
     def original_row(self, row: int) -> int:
         """Number in the file (from 0) of a row of the sorted table."""
@@ -84,12 +86,12 @@ class SceneSort:
                 columns[name] = column.to_numpy(zero_copy_only=False)
         return columns
 
-    def _spill(self, waiting: list[Columns]) -> None:
-        columns = {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
-        order = _stable_order(columns[self.scene])
-        place = Path(self._folder.name) / str(len(self._runs))
-        bounds = np.cumsum(np.bincount(columns[self.scene], minlength=len(self._labels[self.scene].texts)), dtype=np.int32)
-        self._runs.append(_Run.write(place, {name: values[order] for name, values in columns.items()}, bounds))
+    def _spill(self, waiting: list[Columns], scenes: int) -> None:
+        code = np.concatenate([part[self.scene] for part in waiting])
+        order = _stable_order(code)
+        columns = ((name, np.concatenate([part[name] for part in waiting])[order]) for name in waiting[0])
+        bounds = np.cumsum(np.bincount(code, minlength=scenes), dtype=np.int64)
+        self._runs.append(_Run.write(Path(self._folder.name) / str(len(self._runs)), columns, bounds))
 
     def _merged(self, names: Sequence[str]) -> Iterator[Columns]:
         """Some columns of whole scenes, sorted, about `BATCH` rows at a time."""
@@ -122,12 +124,16 @@ class _Labels:
         self.texts: list[Any] = []
         self._code: dict[Any, int] = {}
         self._array: pa.Array | None = None
+        self._last: tuple[pa.Array | None, list[int]] = (None, [])
 
     def codes(self, column: pa.DictionaryArray, empty: str | None) -> NDArray[np.int32]:
         """(rows,) codes; that of the text `empty` for an empty cell, or −1 where it is None."""
-        known = [self._code_of(text) for text in column.dictionary.to_pylist()]
-        known.append(self._code_of(empty) if column.null_count and empty is not None else -1)
-        return np.array(known, dtype=np.int32)[codes(column)]
+        dictionary, known = self._last
+        if dictionary is None or not column.dictionary.equals(dictionary):
+            known = [self._code_of(text) for text in column.dictionary.to_pylist()]
+            self._last = column.dictionary, known
+        without = self._code_of(empty) if column.null_count and empty is not None else -1
+        return np.array([*known, without], dtype=np.int32)[codes(column)]
 
     def _code_of(self, text: Any) -> int:
         code = self._code.get(text)
@@ -145,34 +151,38 @@ class _Labels:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """Rows sorted by scene, a file for each column.
+    """Rows sorted by scene, one column behind the other in a file.
 
     Attributes:
-        folder: of the files.
+        path: of the file.
         types: column -> its type, in order.
         bounds: (scenes,) row behind the last one of each scene.
     """
 
-    folder: Path
+    path: Path
     types: dict[str, np.dtype[Any]]
-    bounds: NDArray[np.int32]
+    bounds: NDArray[np.int64]
 
     @classmethod
-    def write(cls, folder: Path, columns: Columns, bounds: NDArray[np.int32]) -> "_Run":
-        folder.mkdir()
-        for index, values in enumerate(columns.values()):
-            values.tofile(folder / str(index))
-        return cls(folder, {name: values.dtype for name, values in columns.items()}, bounds)
+    def write(cls, path: Path, columns: Iterable[tuple[str, NDArray[Any]]], bounds: NDArray[np.int64]) -> "_Run":
+        types = {}
+        with path.open("wb") as file:
+            for name, values in columns:
+                types[name] = values.dtype
+                values.tofile(file)
+        return cls(path, types, bounds)
 
     def read(self, first: int, last: int, names: set[str]) -> Columns:
         """Some columns of the scenes with codes from `first` up to `last`."""
         end = len(self.bounds)
         start, stop = (int(self.bounds[min(code, end) - 1]) if code else 0 for code in (first, last))
-        found = {}
-        for index, (name, dtype) in enumerate(self.types.items()):
-            if name in names:
-                path = self.folder / str(index)
-                found[name] = np.fromfile(path, dtype, count=stop - start, offset=start * dtype.itemsize)
+        rows, place, found = int(self.bounds[-1]), 0, {}
+        with self.path.open("rb") as file:
+            for name, dtype in self.types.items():
+                if name in names:
+                    file.seek(place + start * dtype.itemsize)
+                    found[name] = np.fromfile(file, dtype, count=stop - start)
+                place += rows * dtype.itemsize
         return found
 
 

@@ -18,14 +18,13 @@ class Grid:
     Attributes:
         times: (T,) different values of the clock column, ascending.
         names: N different labels of the node column, in order of first appearance; an empty cell has no label.
-        frame: (rows,) frame of each row, or None where the rows are every node of every frame, frame by frame.
-        node: (rows,) node of each row, −1 for an empty cell.
+        places: (rows,) frame and (rows,) node of each row, the node −1 for an empty cell; None where the rows are every
+            node of every frame, frame by frame.
     """
 
     times: Float
     names: pa.Array
-    frame: Int | None
-    node: Int
+    places: tuple[Int, Int] | None = None
 
     @classmethod
     def of(cls, clock: Float, labels: pa.Array) -> "Grid":
@@ -40,10 +39,10 @@ class Grid:
         names, node = ranked(labels)
         if ascending:
             frame = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(clock)))
-            return cls(clock[starts], names, frame, node)
+            return cls(clock[starts], names, (frame, node))
         encoded = pa.array(clock).dictionary_encode()
         times, rank = np.unique(encoded.dictionary.to_numpy(zero_copy_only=False), return_inverse=True)
-        return cls(times, names, rank[codes(encoded)], node)
+        return cls(times, names, (rank[codes(encoded)], node))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,18 +50,33 @@ class Grid:
         return len(self.times), len(self.names)
 
     @property
-    def frames(self) -> Int:
+    def frame(self) -> Int:
         """(rows,) frame of each row."""
-        return np.repeat(np.arange(self.shape[0]), self.shape[1]) if self.frame is None else self.frame
+        return np.repeat(np.arange(self.shape[0]), self.shape[1]) if self.places is None else self.places[0]
+
+    @cached_property
+    def node(self) -> Int:
+        """(rows,) node of each row, −1 for an empty cell."""
+        return np.tile(np.arange(self.shape[1]), self.shape[0]) if self.places is None else self.places[1]
+
+    @property
+    def nameless(self) -> int | None:
+        """The first row whose node is an empty cell or an empty text, if there is one."""
+        texts = pa.types.is_string(self.names.type) or pa.types.is_large_string(self.names.type)
+        empty = int(self.names.index("").as_py()) if texts else -1
+        if empty < 0 and self.places is None:
+            return None
+        wrong = (self.node < 0) | (self.node == empty)
+        return int(np.argmax(wrong)) if wrong.any() else None
 
     @cached_property
     def _flat(self) -> Int:
-        return self.frames * self.shape[1] + self.node
+        return self.frame * self.shape[1] + self.node
 
     @cached_property
     def duplicates(self) -> list[tuple[int, int, int]]:
         """(frame, node, row) of rows for an entry that an earlier row has."""
-        if self.frame is None:
+        if self.places is None:
             return []
         seen = np.zeros(self.shape[0] * self.shape[1], dtype=bool)
         seen[self._flat] = True
@@ -70,17 +84,19 @@ class Grid:
             return []
         _, earliest, inverse = np.unique(self._flat, return_index=True, return_inverse=True)
         rows = np.flatnonzero(earliest[inverse] != np.arange(len(self._flat)))
-        return [(int(self.frame[row]), int(self.node[row]), int(row)) for row in rows]
+        frame, node = self.places
+        return [(int(frame[row]), int(node[row]), int(row)) for row in rows]
 
     def scatter(self, values: Float) -> Float:
-        """(rows, C) -> (T, N, C), NaN where there is no row or more than one."""
-        shape = (*self.shape, values.shape[1])
-        if self.frame is None:
-            return values.reshape(shape)
-        out = np.full((self.shape[0] * self.shape[1], values.shape[1]), np.nan)
-        out[self._flat] = values
-        out[[frame * self.shape[1] + node for frame, node, _ in self.duplicates]] = np.nan
-        return out.reshape(shape)
+        """(rows, C) -> (T, N, C), NaN where there is no row or more than one; each component in one piece of memory."""
+        (frames, nodes), parts = self.shape, values.shape[1]
+        if self.places is None:
+            return values.T.reshape(parts, frames, nodes).transpose(1, 2, 0)
+        out = np.full((parts, frames * nodes), np.nan)
+        for part, column in zip(out, values.T, strict=True):
+            part[self._flat] = column
+        out[:, [frame * nodes + node for frame, node, _ in self.duplicates]] = np.nan
+        return out.reshape(parts, frames, nodes).transpose(1, 2, 0)
 
 
 def ranked(column: pa.Array) -> tuple[pa.Array, Int]:
@@ -122,4 +138,4 @@ def _whole_frames(clock: Float, starts: Int, labels: pa.Array) -> Grid | None:
     if (table != table[0]).any() or len(set(table[0].tolist())) < nodes:
         return None
     names = labels[:nodes] if whole else encoded(labels).dictionary.take(encoded(labels).indices[:nodes])
-    return Grid(clock[starts], names, None, np.broadcast_to(np.arange(nodes), table.shape).reshape(-1))
+    return Grid(clock[starts], names)

@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 from forecasting.errors import DataError, UsageError
 from forecasting.files import atomic_file
 from forecasting.trajectories.formats._layout import NUMERIC_ROLES, Layout, find_layout, looks_long
+from forecasting.trajectories.formats._line_blocks import line_blocks
 from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._scattered import csv_scattered
 from forecasting.trajectories.formats._table_notes import TableNotes
@@ -31,7 +32,12 @@ from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
 from forecasting.trajectories.trajectory import Trajectory
 
-BLOCK = 2 << 20
+READ = 2 << 20
+"""[bytes] read at a time."""
+
+BLOCK = 1 << 20
+"""[bytes] that one thread parses at a time."""
+
 _NOTE = re.compile(r"^(\w+)\s*:\s*(.*)$")
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -97,7 +103,7 @@ def _notes(comments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 def _kinds(path: Path, preamble: Preamble, delimiter: str, notes: TableNotes, options: ReadOptions) -> dict[str, bool]:
     """Column name -> whether it is numeric, by the first block or because a number belongs there."""
     try:
-        schema = _open(path, preamble, delimiter, pacsv.ConvertOptions()).schema
+        schema = _first_block(path, preamble, delimiter).schema
     except (pa.ArrowException, ValueError) as error:
         raise _error(path, preamble, delimiter, [], error) from None
     expected = {column for note in notes.fields.values() for column in note.columns} | set(options.columns.values())
@@ -112,19 +118,25 @@ def _batches(path: Path, preamble: Preamble, delimiter: str, layout: Layout) -> 
     types = dict.fromkeys(layout.numeric, pa.float64())
     types |= {name: _TEXT for name in (layout.scene, layout.type) if name}
     types[layout.node] = pa.int64() if layout.notes.node_ids == "integer" else _TEXT
+    names = split_line(preamble.first)[1]
+    read = pacsv.ReadOptions(column_names=names, block_size=BLOCK)
+    parse = pacsv.ParseOptions(delimiter=delimiter)
+    convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types))
     try:
-        yield from _open(path, preamble, delimiter, pacsv.ConvertOptions(column_types=types, include_columns=list(types)))
+        with reading_text(path):
+            for block in line_blocks(path, preamble.lines + 1, READ):
+                if not block.isspace():
+                    yield from pacsv.read_csv(pa.BufferReader(block), read, parse, convert).to_batches()
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _error(path, preamble, delimiter, list(layout.numeric), error) from None
 
 
-def _open(path: Path, preamble: Preamble, delimiter: str, convert: pacsv.ConvertOptions) -> pacsv.CSVStreamingReader:
+def _first_block(path: Path, preamble: Preamble, delimiter: str) -> pacsv.CSVStreamingReader:
     with reading_text(path):
         return pacsv.open_csv(
             path,
             read_options=pacsv.ReadOptions(skip_rows=preamble.lines, block_size=BLOCK),
             parse_options=pacsv.ParseOptions(delimiter=delimiter),
-            convert_options=convert,
         )
 
 

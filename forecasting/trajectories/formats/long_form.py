@@ -95,7 +95,7 @@ class LongTable:
         code = codes(column)
         if column.null_count:
             raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(code < 0)[0]))} has no scene")
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(code)) + 1, [len(code)]]).tolist()
+        edges = np.concatenate([[0], np.flatnonzero(code[1:] != code[:-1]) + 1, [len(code)]]).tolist()
         for start, stop in pairwise(edges):
             name = str(column.dictionary[int(code[start])])
             if not name:
@@ -147,11 +147,10 @@ class LongTable:
     def _check(self, grid: Grid, first: int) -> None:
         """Refuse rows without a time or node, entries that two rows claim, and scenes that are nearly all holes."""
         if not np.isfinite(grid.times).all():
-            row = first + int(np.argmax(~np.isfinite(grid.times[grid.frames])))
+            row = first + int(np.argmax(~np.isfinite(grid.times[grid.frame])))
             raise DataError(f"{self.path}: {self.place(row)} has no finite time in column '{self.layout.clock}'; remove the row")
-        nameless = (grid.node < 0) | (grid.node == _place_of_empty(grid.names))
-        if nameless.any():
-            row = first + int(np.argmax(nameless))
+        if (nameless := grid.nameless) is not None:
+            row = first + nameless
             raise DataError(f"{self.path}: {self.place(row)} has no node in column '{self.layout.node}'; name it or remove it")
         (steps, nodes), rows = grid.shape, len(grid.node)
         if steps * nodes > MAX_EMPTY_GRID and steps * nodes > 1000 * rows:
@@ -200,25 +199,20 @@ class LongTable:
 
 
 def _numbers(batches: list[pa.RecordBatch], columns: tuple[str, ...]) -> NDArray[np.float64]:
-    """(rows, columns) float64, NaN where a cell is empty."""
-    out = np.empty((sum(batch.num_rows for batch in batches), len(columns)))
+    """(rows, columns) float64, NaN where a cell is empty; each column lies in one piece of memory."""
+    out = np.empty((len(columns), sum(batch.num_rows for batch in batches)))
     row = 0
     for batch in batches:
         for index, name in enumerate(columns):
-            out[row : row + batch.num_rows, index] = batch.column(name).to_numpy(zero_copy_only=False)
+            out[index, row : row + batch.num_rows] = batch.column(name).to_numpy(zero_copy_only=False)
         row += batch.num_rows
-    return out
+    return out.T
 
 
 def _joined(batches: list[pa.RecordBatch], name: str) -> pa.Array:
     if len(batches) == 1:
         return batches[0].column(name)
     return pa.chunked_array([batch.column(name) for batch in batches]).unify_dictionaries().combine_chunks()
-
-
-def _place_of_empty(names: pa.Array) -> int:
-    texts = pa.types.is_string(names.type) or pa.types.is_large_string(names.type)
-    return int(names.index("").as_py()) if texts else -1
 
 
 def _ids(names: pa.Array, notes: TableNotes) -> NDArray[Any]:
