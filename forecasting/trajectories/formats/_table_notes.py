@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.errors import DataError, UsageError
 from forecasting.symmetry.transforms import irreps_dim
@@ -40,7 +41,7 @@ class TableNotes:
         per_axis: `Unit.per_axis` of the file that the scenes first came from; the table's coordinates have it applied.
         fields: by name.
         partitions: scene -> partition.
-        edges: scene -> ((source, target) pairs, types).
+        edges: scene -> ((source, target) pairs of node ids, types).
     """
 
     unit: str = ""
@@ -51,7 +52,7 @@ class TableNotes:
     per_axis: tuple[float, ...] = ()
     fields: dict[str, FieldNote] = field(default_factory=dict)
     partitions: dict[str, str] = field(default_factory=dict)
-    edges: dict[str, tuple[list[list[int]], list[str]]] = field(default_factory=dict)
+    edges: dict[str, tuple[list[list[Any]], list[str]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scene: Trajectory) -> "TableNotes":
@@ -88,7 +89,7 @@ class TableNotes:
         if scene.partition:
             self.partitions[scene.scene] = scene.partition
         if len(scene.edges):
-            self.edges[scene.scene] = (scene.edges.tolist(), scene.edge_types.tolist())
+            self.edges[scene.scene] = (scene.node_ids[scene.edges].tolist(), scene.edge_types.tolist())
 
     def to_texts(self) -> dict[str, str]:
         """The notes as key -> text, absent ones left out."""
@@ -129,13 +130,19 @@ class TableNotes:
         """The frame with this up axis and the noted handedness."""
         return Frame(up, self.handedness or "right")
 
-    def edges_of(self, scene: str, nodes: int, path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """(E, 2) node pairs and (E,) types of one scene."""
+    def edges_of(self, scene: str, node_ids: NDArray[Any], path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+        """(E, 2) node pairs and (E,) types of one scene with these (N,) ids.
+
+        Raises:
+            DataError: if an edge names a node that the scene has not.
+        """
         pairs, types = self.edges.get(scene, ([], []))
-        array = np.array(pairs, dtype=np.int64).reshape(len(types), 2)
-        if array.size and (array.min() < 0 or array.max() >= nodes):
-            raise DataError(f"{path}: scene '{scene}' has edges up to node {array.max()}, but only {nodes} nodes")
-        return array, np.array(types, dtype=str)
+        place = {identity: index for index, identity in enumerate(node_ids.tolist())} if pairs else {}
+        try:
+            array = np.array([[place[source], place[target]] for source, target in pairs], dtype=np.int64)
+        except KeyError as error:
+            raise DataError(f"{path}: the note 'edges' names node {error} in scene '{scene}', which has no row") from None
+        return array.reshape(len(types), 2), np.array(types, dtype=str)
 
 
 def field_columns(name: str, irreps: str, dim: int) -> tuple[str, ...]:
@@ -157,12 +164,18 @@ def _read_fields(raw: Any) -> dict[str, FieldNote]:
     return {name: FieldNote(**{**note, "columns": tuple(note["columns"])}) for name, note in raw.items()}
 
 
-def _read_edges(raw: Any) -> dict[str, tuple[list[list[int]], list[str]]]:
+def _read_edges(raw: Any) -> dict[str, tuple[list[list[Any]], list[str]]]:
     return {
-        scene: ([[int(a), int(b)] for a, b in pairs], [str(kind) for _, kind in zip(pairs, types, strict=True)])
+        scene: ([[_identity(source), _identity(target)] for source, target in pairs], [str(kind) for _, kind in zip(pairs, types, strict=True)])
         for pairs, types, scenes in raw
         for scene in scenes
     }
+
+
+def _identity(raw: Any) -> int | str:
+    if not isinstance(raw, (int, str)):
+        raise TypeError(f"{raw!r} is no node id")
+    return raw
 
 
 _PARSERS: dict[str, Any] = {

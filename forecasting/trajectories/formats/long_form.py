@@ -114,7 +114,8 @@ class LongTable:
         if not valid.all():
             self._warn_of_parts(scene, positions, valid)
             positions[~valid] = np.nan
-        edges, edge_types = layout.notes.edges_of(scene, len(names), self.path)
+        node_ids = _ids(names, layout.notes)
+        edges, edge_types = layout.notes.edges_of(scene, node_ids, self.path)
         options: dict[str, Any] = {"rate": layout.rate} if layout.rate else {}
         if grid.duplicates:
             options["duplicate_rows"] = [[f, n, self.place(first + row)] for f, n, row in grid.duplicates]
@@ -123,7 +124,7 @@ class LongTable:
             time=times,
             positions=positions,
             valid=valid,
-            node_ids=_ids(names, layout.notes),
+            node_ids=node_ids,
             node_types=self._types(batches, grid, first),
             unit=layout.unit,
             frame=layout.frame,

@@ -206,7 +206,8 @@ def test_partial_coordinates_are_missing_and_said_so(tmp_path: Path, caplog: pyt
             "notes put field 's'",
         ),
         ("per_axis: [1]", "1 factors for 2"),
-        ('edges: [[[[0, 9]], ["bone"], ["t"]]]', "edges up to node 9"),
+        ('edges: [[[[1, 9]], ["bone"], ["t"]]]', "names node 9 in scene 't', which has no row"),
+        ('edges: [[[[[1], 1]], ["bone"], ["t"]]]', "note 'edges' is damaged"),
         ("rate: fast", "note 'rate' is damaged"),
     ],
 )
