@@ -99,13 +99,18 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         assert work.exists()
 
 
+def _interrupted(target: Path) -> None:
+    with unfinished_folder(target, "key") as work:
+        (work / "part").write_text("x")
+        raise KeyboardInterrupt
+
+
 def test_an_error_leaves_nothing_and_an_interruption_keeps_what_was_done(tmp_path: Path) -> None:
     with pytest.raises(DataError), unfinished_folder(tmp_path / "set", "key") as work:
         raise DataError("no")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(KeyboardInterrupt), unfinished_folder(tmp_path / "set", "key") as work:
-        (work / "part").write_text("x")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path / "set")
     with unfinished_folder(tmp_path / "set", "key") as work:
         assert (work / "part").read_text() == "x"
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["part"]

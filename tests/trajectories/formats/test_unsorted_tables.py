@@ -26,9 +26,8 @@ def shuffle(path: Path, seed: int) -> None:
     """Reorder the rows of a table; the notes before them stay."""
     if path.suffix == ".parquet":
         table, notes = pq.read_table(path), pq.read_metadata(path).metadata
-        mixed = table.take(np.random.default_rng(seed).permutation(len(table))).replace_schema_metadata(
-            {b"forecasting": notes[b"forecasting"]}
-        )
+        table = table.replace_schema_metadata({b"forecasting": notes[b"forecasting"]})
+        mixed = table.take(np.random.default_rng(seed).permutation(len(table)))
         pq.write_table(mixed, path, row_group_size=7)
         return
     lines = path.read_text().splitlines()
@@ -100,7 +99,7 @@ def test_what_the_samples_miss_starts_the_ingest_anew(
 ) -> None:
     monkeypatch.setattr(_scattered, "SAMPLE", 1 << 9)
     path = long_table(tmp_path / "t.csv")
-    with pytest.raises(ScatteredRowsError, match="scene 's0' goes on at line 1203 after another one began.*--unsorted"):
+    with pytest.raises(ScatteredRowsError, match=r"scene 's0' goes on at line 1203 after another one began.*--unsorted"):
         list(read_trajectories(path))
     found: Dataset = ingest([path], tmp_path / "set")
     assert "sorted on disk now" in caplog.text
