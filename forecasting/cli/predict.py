@@ -12,6 +12,8 @@ Forecast with a trained package. Files are streamed; ids, timestamps, unit and f
 
   forecast predict checkpoints/tracks-egnn new.csv --unit m -o future.parquet
   forecast predict checkpoints/tracks-egnn new/ --every 10 -o future.parquet      from every tenth frame, not only the last
+  forecast predict checkpoints/atoms-egnn md.xyz -o future.xyz                    in a format of trajectories, by its ending
+  forecast predict checkpoints/cars-egnn av2/ -o submission.parquet --output-format same     as the challenge wants it
 
 Where a file does not say its unit or up axis, the package's are taken, and said.
 """
@@ -21,7 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("package", help="package or run folder")
     parser.add_argument("files", nargs="+", help="files, folders or a data set folder")
-    parser.add_argument("-o", "--output", required=True, help="Parquet file to write")
+    parser.add_argument("-o", "--output", required=True, help="file to write: a .parquet table, or .csv, .npz, .xyz, .ndjson")
+    parser.add_argument(
+        "--output-format",
+        default="",
+        help="format of trajectories to write (csv, npz, extxyz, trajnet, argoverse2 …), or same: that of the input; each "
+        "hypothesis becomes a scene, or what the format has for it (a TrajNet++ prediction, an Argoverse 2 submission)",
+    )
     parser.add_argument("--every", type=int, help="forecast from every n-th frame (default: from the last frame only)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_read_arguments(parser)
@@ -48,7 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     scenes = prepared(options.files, read, lambda finding: note(f"{finding.severity}: {finding}"))
     forecasts = Predictor(package, options.device).trajectories(scenes, Anchors(options.every))
     with Progress("forecasts") as progress:
-        counts = write_forecasts(forecasts, options.output, progress=progress.to)
+        counts = write_forecasts(forecasts, options.output, options.output_format, progress=progress.to)
     return {"output": options.output, **counts}
 
 

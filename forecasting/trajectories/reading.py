@@ -122,16 +122,21 @@ def write_trajectories(path: str | Path, trajectories: Iterable[Trajectory], for
         UsageError: if neither names a format that can be written.
     """
     path = Path(path)
-    writable = {name: FORMATS[name] for name in FORMATS.names() if FORMATS[name].can_write}
-    if format:
-        FORMATS[format].write(path, trajectories)
-        return
-    for member in writable.values():
+    (FORMATS[format] if format else writer_for(path)).write(path, trajectories)
+
+
+def writer_for(path: Path) -> Format:
+    """The format that a file's ending names.
+
+    Raises:
+        UsageError: if it names none that can be written.
+    """
+    writable = [FORMATS[name] for name in FORMATS.names() if FORMATS[name].can_write]
+    for member in writable:
         if path.suffix.lower() in member.suffixes:
-            member.write(path, trajectories)
-            return
-    endings = ", ".join(member.suffixes[0] for member in writable.values())
-    raise UsageError(f"{path}: its ending '{path.suffix}' names no format that can be written ({endings}); or say --format")
+            return member
+    endings = ", ".join(member.suffixes[0] for member in writable)
+    raise UsageError(f"{path}: its ending '{path.suffix}' names no format that can be written ({endings}); or name the format")
 
 
 def _scores(path: Path) -> dict[str, float]:

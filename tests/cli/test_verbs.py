@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forecasting.cli.main import main
+from forecasting.trajectories.reading import read_trajectories
 
 SMALL = ["model.arguments.hidden=6", "model.arguments.layers=2", "training.epochs=2", "training.batch_size=16"]
 
@@ -84,6 +85,12 @@ def test_train_predict_evaluate_on_a_table(tracks, trained, tmp_path, capsys):
     assert set(table["node"].to_pylist()) == {100, 101, 102, 103, 104, 105}
     assert set(table["scene"].to_pylist()) == {"morning", "evening"}
     assert table.schema.metadata[b"unit"] == b"cm"
+    back = tmp_path / "future.ndjson"
+    assert call(capsys, "predict", trained, tracks, "-o", back)[0] == 2  # centimetres, which TrajNet++ cannot hold
+    assert not back.exists()
+    code, result, _ = call(capsys, "predict", trained, tracks, "-o", tmp_path / "out.dat", "--output-format", "same")
+    assert result == {"output": str(tmp_path / "out.dat"), "forecasts": 2, "rows": 2 * 6 * 12}
+    assert [scene.scene for scene in read_trajectories(tmp_path / "out.dat")] == ["morning", "evening"]
     last = 199 * 0.4
     np.testing.assert_allclose(sorted(set(table["time"].to_pylist())), last + 0.4 * np.arange(1, 13))
     report = tmp_path / "report"

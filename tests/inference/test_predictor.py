@@ -13,6 +13,8 @@ from forecasting.inference.predictor import Anchors
 from forecasting.inference.writing import write_forecasts
 from forecasting.symmetry.transforms import Orthogonal, rotation_about
 from forecasting.testing.scenes import random_scene
+from forecasting.trajectories.formats import FORMATS, ReadOptions
+from forecasting.trajectories.reading import read_trajectories
 from forecasting.trajectories.units import Unit
 
 
@@ -102,6 +104,43 @@ def test_files_of_forecasts(package, scene, tmp_path):
     rows = table.filter((table["scene"].to_numpy() == "s3") & (table["step"].to_numpy() == 2))
     np.testing.assert_allclose(rows["z"].to_numpy(), expected, rtol=1e-4, atol=1e-4)
     assert table.schema.metadata == {b"unit": b"m", b"up": b"+z", b"handedness": b"right"}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz", "xyz"])
+def test_forecasts_in_a_format_of_trajectories(package, tmp_path, suffix):
+    made, _ = package()
+    rng = np.random.default_rng(0)
+    scenes = [random_scene(rng, f"s{index}", nodes=3, gaps=False) for index in range(3)]
+    path = tmp_path / f"future.{suffix}"
+    expected = forecast(made, scenes)
+    assert write_forecasts(iter(expected), path) == {"forecasts": 3, "rows": 18}
+    for found, one, scene in zip(read_trajectories(path), expected, scenes, strict=True):
+        np.testing.assert_array_equal(found.positions, one.positions[:, 0].transpose(1, 0, 2))
+        np.testing.assert_array_equal(found.time, one.time)
+        assert found.node_ids.tolist() == scene.node_ids.tolist()
+        assert (found.scene, found.unit, found.frame) == (scene.scene, scene.unit, scene.frame)
+
+
+def test_forecasts_go_back_to_the_format_and_numbers_of_the_input(package, tmp_path):
+    made, _ = package("static")
+    (tmp_path / "play.csv").write_text(
+        "time,node,x,y,z\n" + "".join(f"{frame / 10},{node},50,{node},1\n" for frame in range(9) for node in (1, 2))
+    )
+    (scene,) = read_trajectories(tmp_path / "play.csv", ReadOptions(unit="x=1.05m,y=0.68m,z=1m", up="z", node_type="a"))
+    scene = replace(scene, fields=random_scene(np.random.default_rng(0), frames=9, nodes=2, gaps=False).fields)
+    (one,) = forecast(made, [scene])
+    several = replace(one, positions=np.repeat(one.positions, 2, axis=1), weights=np.array([0.3, 0.7]))
+    write_forecasts([several, replace(several, anchor_time=99.0)], tmp_path / "out.dat", "same")
+    found = list(FORMATS["csv"].read(tmp_path / "out.dat", ReadOptions()))
+    assert [one.scene for one in found] == [f"play{when}/hypothesis-{k}" for when in ("", "@99") for k in (0, 1)]
+    assert found[0].unit == scene.unit
+    np.testing.assert_allclose(found[0].positions[0, 0], [52.5, 0.68, 1])
+    with pytest.raises(UsageError, match="names no format"):
+        write_forecasts([several], tmp_path / "out.dat")
+    with pytest.raises(UsageError, match="read only"):
+        write_forecasts([several], tmp_path / "out.dat", "eth_ucy")
+    with pytest.raises(DataError, match="nothing to forecast"):
+        write_forecasts([], tmp_path / "out.csv")
 
 
 def test_a_failing_stream_leaves_no_file(package, scene, tmp_path):

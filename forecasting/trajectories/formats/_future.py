@@ -1,12 +1,14 @@
 """What a format needs to know of a forecast to write it."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
-from forecasting.trajectories.trajectory import Frame, Source
+from forecasting.trajectories.formats._arrays import observed
+from forecasting.trajectories.trajectory import Frame, Source, Trajectory
 from forecasting.trajectories.units import Unit
 
 
@@ -52,6 +54,32 @@ class Future(Protocol):
     @property
     def source(self) -> Source:
         """Where the scene came from."""
+
+
+def future_scenes(forecasts: Iterable[Future]) -> Iterator[Trajectory]:
+    """Every hypothesis of every forecast as a scene of its own, for formats that know scenes only.
+
+    A scene keeps its name where it has one hypothesis and is forecast from one frame; else ``@TIME`` (of the last frame
+    seen, in seconds) and ``/hypothesis-K`` are added. Fields and connections are not forecast, and left out.
+    """
+    taken: set[str] = set()
+    for forecast in forecasts:
+        name = forecast.scene if forecast.scene not in taken else f"{forecast.scene}@{forecast.anchor_time:.9g}"
+        taken.add(forecast.scene)
+        count = forecast.positions.shape[1]
+        for hypothesis in range(count):
+            positions = forecast.unit.from_file(forecast.positions[:, hypothesis].transpose(1, 0, 2))
+            yield Trajectory(
+                scene=name if count == 1 else f"{name}/hypothesis-{hypothesis}",
+                time=forecast.time,
+                positions=positions,
+                valid=observed(positions),
+                node_ids=forecast.node_ids,
+                node_types=forecast.node_types,
+                unit=forecast.unit,
+                frame=forecast.frame,
+                source=forecast.source,
+            )
 
 
 def require_planar_metres(scene: str, dim: int, unit: Unit, format: str) -> None:

@@ -166,7 +166,10 @@ def _read_fields(raw: Any) -> dict[str, FieldNote]:
 
 def _read_edges(raw: Any) -> dict[str, tuple[list[list[Any]], list[str]]]:
     return {
-        scene: ([[_identity(source), _identity(target)] for source, target in pairs], [str(kind) for _, kind in zip(pairs, types, strict=True)])
+        scene: (
+            [[_identity(source), _identity(target)] for source, target in pairs],
+            [str(kind) for _, kind in zip(pairs, types, strict=True)],
+        )
         for pairs, types, scenes in raw
         for scene in scenes
     }

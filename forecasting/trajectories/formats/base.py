@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from forecasting.errors import DataError, UsageError
 from forecasting.registry import Registry
+from forecasting.trajectories.formats._future import Future, future_scenes
 from forecasting.trajectories.trajectory import Frame, Trajectory
 from forecasting.trajectories.units import Unit, parse_unit
 
@@ -131,6 +134,26 @@ class Format(ABC):
             UsageError: if the format cannot be written.
         """
         raise UsageError(f"{path}: format '{self.name}' is read only; write parquet, csv or npz instead")
+
+    def write_forecasts(self, path: Path, forecasts: Iterable[Future]) -> dict[str, int]:
+        """Write forecasts; unless the format has a way of its own, as the scenes of `future_scenes`.
+
+        Returns:
+            counts of forecasts and rows (positions).
+
+        Raises:
+            UsageError: if the format cannot hold them.
+        """
+        counts = {"forecasts": 0, "rows": 0}
+
+        def counted() -> Iterator[Future]:
+            for forecast in forecasts:
+                counts["forecasts"] += 1
+                counts["rows"] += int(np.prod(forecast.positions.shape[:3]))
+                yield forecast
+
+        self.write(path, future_scenes(counted()))
+        return counts
 
 
 FORMATS: Registry[Format] = Registry("format", "forecasting.trajectories.formats", "forecasting.formats")
