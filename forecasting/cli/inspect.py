@@ -12,10 +12,13 @@ DESCRIPTION = """\
 Look at trajectory files, a data set folder or a model package: counts, rates, gaps, axes, problems, a picture.
 
   forecast inspect tracks.csv --unit m --picture tracks.png
+  forecast inspect recordings/ --all        every scene, however long it takes (else about the first two million positions)
   forecast inspect data/charged
   forecast inspect checkpoints/charged-egnn
 """
 SCENES_SHOWN = 20
+POSITIONS = 2_000_000
+"""Frames x nodes after which no further scene is looked at, unless all are asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", help="files, folders, a data set folder or a package")
     parser.add_argument("--picture", help="PNG or SVG file to draw one scene into")
     parser.add_argument("--scene", help="name of the scene to draw (default: the first)")
+    parser.add_argument("--all", action="store_true", help="look at every scene of a large input")
     add_read_arguments(parser)
 
 
@@ -43,7 +47,10 @@ def show(result: dict[str, Any]) -> None:
             print(f"{key:<14} {value}")
         return
     total = result["total"]
-    print(f"{total['scenes']} scenes, {total['frames']} frames, {total['nodes']} nodes, {total['positions']} positions")
+    first = "the first " if result["more"] else ""
+    print(f"{first}{total['scenes']} scenes, {total['frames']} frames, {total['nodes']} nodes, {total['positions']} positions")
+    if result["more"]:
+        print("there are more scenes: --all looks at every one")
     if result.get("symmetry"):
         print(f"known symmetry: {result['symmetry']}")
     shown = result["scenes"][:SCENES_SHOWN]
@@ -121,8 +128,11 @@ def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
         source: Iterator[Trajectory] = (dataset.trajectory(index) for index in range(len(dataset)))
     else:
         source = read_trajectories(options.paths, read.read, read.format)
-    scenes, findings, drawn = [], [], False
+    scenes, findings, drawn, seen, more = [], [], False, 0, False
     for scene in source:
+        if more := seen > POSITIONS and not options.all:
+            break
+        seen += scene.valid.size
         scenes.append(summarize(scene))
         findings += [finding.to_plain() for finding in validate(scene)]
         if options.picture and not drawn and options.scene in (None, scene.scene):
@@ -132,7 +142,8 @@ def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
             note(f"picture: {options.picture}")
             drawn = True
     if options.picture and not drawn:
-        raise UsageError(f"no scene is called '{options.scene}'; there are {', '.join(one['scene'] for one in scenes[:10])} …")
+        names = ", ".join(one["scene"] for one in scenes[:10])
+        raise UsageError(f"no scene is called '{options.scene}'; there are {names} …{' (--all looks further)' if more else ''}")
     keys = ("frames", "nodes", "positions")
     total = {"scenes": len(scenes), **{key: sum(scene[key] for scene in scenes) for key in keys}}
-    return {**result, "total": total, "scenes": scenes, "findings": findings}
+    return {**result, "more": more, "total": total, "scenes": scenes, "findings": findings}

@@ -26,6 +26,7 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--wide", default="", metavar="x0,y0,x1,y1,…", help="columns of a wide table, node by node")
     group.add_argument("--node-type", default="", help="type of the nodes where the file names none")
+    group.add_argument("--fields", nargs="+", metavar="NAME", help="fields to keep: names, or none (default: all)")
     group.add_argument("--types", choices=("type", "id"), default="type", help="id: every node id is a type of its own")
     group.add_argument(
         "--on-error",
@@ -63,4 +64,5 @@ def ingest_options(options: argparse.Namespace) -> "IngestOptions":
         on_error=options.on_error,
         unsorted=options.unsorted,
     )
-    return IngestOptions(read=read, format=options.format, resample=options.resample, types=options.types)
+    fields = None if options.fields is None else tuple(name for name in options.fields if name != "none")
+    return IngestOptions(read=read, format=options.format, resample=options.resample, types=options.types, fields=fields)

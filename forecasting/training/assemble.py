@@ -84,7 +84,12 @@ def _dataset(data: Mapping[str, Any], root: Path) -> Dataset:
     paths: Sequence[str] = [data["path"]] if isinstance(data["path"], str) else data["path"]
     read = call(ReadOptions, {**data["read"], "wide": tuple(data["read"]["wide"])}, "data.read")
     options = IngestOptions(
-        read=read, format=data["format"], resample=data["resample"], types=data["types"], only=tuple(data["only"])
+        read=read,
+        format=data["format"],
+        resample=data["resample"],
+        types=data["types"],
+        only=tuple(data["only"]),
+        fields=None if data["fields"] is None else tuple(data["fields"]),
     )
     return open_or_ingest(paths, options, root)
 

@@ -36,6 +36,7 @@ class IngestOptions:
         format: name of the reader; empty lets the content decide.
         resample: [s] step to bring every scene to; None keeps the file's frames.
         types: ``type`` keeps the node types of the file, ``id`` makes every node id a type of its own (joints, atoms).
+        fields: names of the fields to keep; None keeps all. Scenes of one data set have the same fields.
         only: names of the scenes to keep; empty keeps all.
     """
 
@@ -43,6 +44,7 @@ class IngestOptions:
     format: str = ""
     resample: float | None = None
     types: str = "type"
+    fields: tuple[str, ...] | None = None
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -80,6 +82,8 @@ def prepare(raw: Trajectory, options: IngestOptions, note: Callable[[Finding], N
     """
     if options.only and raw.scene not in options.only:
         return None
+    if options.fields is not None:
+        raw = replace(raw, fields={name: item for name, item in raw.fields.items() if name in options.fields})
     findings = validate(raw)
     for finding in findings:
         note(finding)

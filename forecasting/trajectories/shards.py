@@ -135,7 +135,8 @@ class ShardWriter:
         if kinds[0] != kinds[1]:
             raise DataError(
                 f"{where} has the fields {kinds[0] or 'none'}, but the first scene has {kinds[1] or 'none'}; "
-                "ingest them as two data sets, or leave the field out with --columns"
+                f"keep those that all have with --fields {' '.join(sorted(kinds[0].keys() & kinds[1].keys())) or 'none'}, or "
+                "ingest them as two data sets"
             )
 
     def _flush(self) -> None:

@@ -7,7 +7,7 @@
 | backward_time | error | a frame before the latest time before it | frames |
 | duplicate_node | error | a node with several rows for one time, or a node id that stands twice | nodes |
 | jump | error | a node leaps `JUMP_FACTOR` times farther per second than is usual for it and its scene | nodes |
-| too_short | error | a scene of fewer frames than needed | every node |
+| too_short | warning | a scene of fewer frames than needed | - |
 | missing_field | warning | a field without a value where the node is valid | - |
 | seldom_seen | warning | a node valid in fewer frames than needed | - |
 | constant_node | warning | a node that never moves | - |
@@ -104,7 +104,7 @@ def validate(trajectory: Trajectory, min_frames: int = 2) -> list[Finding]:
 
     Args:
         trajectory: as a format read it.
-        min_frames: frames that a scene must have (an error) and each node should be seen in (a warning).
+        min_frames: frames that a scene should have, and each node should be seen in.
     """
     checks = CHECKS if _unsuspicious(trajectory) else (*CHECKS, *ENTRY_CHECKS)
     return [finding for check in checks for finding in check(trajectory, min_frames)]
@@ -144,10 +144,8 @@ def _kept(trajectory: Trajectory, errors: Sequence[Finding]) -> tuple[Flags, Fla
     entries = np.ones(trajectory.valid.shape, dtype=bool)
     for finding in errors:
         chosen = list(finding.frames) or slice(None)
-        if finding.node is None and finding.frames:
+        if finding.node is None:
             frames[chosen] = False
-        elif finding.node is None:
-            entries[:] = False
         else:
             for node in np.flatnonzero(trajectory.node_ids == finding.node):
                 entries[chosen, node] = False
@@ -333,8 +331,8 @@ def _median(values: NDArray[np.float64]) -> float:
 def _too_short(trajectory: Trajectory, min_frames: int) -> Iterator[Finding]:
     frames = len(trajectory.time)
     if frames < min_frames:
-        message = f"it has {frames} frames, expected at least {min_frames}"
-        yield _finding(trajectory, "too_short", message, "leave the scene out, or ask for fewer frames")
+        message = f"it has {frames} frames, fewer than {min_frames}"
+        yield _finding(trajectory, "too_short", message, "nothing to do: it takes part in no window", severity="warning")
         return
     if trajectory.valid.all():
         return

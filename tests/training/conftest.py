@@ -17,6 +17,7 @@ def config(data: Path, **training):
             "format": "",
             "read": {"wide": []},
             "only": [],
+            "fields": None,
             "types": "type",
             "resample": None,
             "window": {"history": 2, "horizon": [1, 2], "stride": 2},

@@ -1,5 +1,6 @@
 """States of satellites as the SGP4 verification programs print them: blocks of ``NUMBER xx`` and minutes since epoch."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ STATE = 7
 WITH_ELEMENTS = range(18, 21)
 """Words in a row that goes on with orbital elements and a date; blanks inside its time of day make them differ."""
 
+logger = logging.getLogger(__name__)
 _OBJECT = re.compile(r"\s*(\d{1,9}) xx\s*")
 
 
@@ -41,12 +43,20 @@ class SatellitesFormat(Format):
         return 0.95 if _fits(words) and are_numbers(words[:STATE]) else 0.0
 
     def read(self, path: Path, options: ReadOptions) -> Iterator[Trajectory]:
-        """Yield one scene per object, named by its catalogue number (``20413 (2)`` the second time); see `Format.read`."""
+        """Yield one scene per object, named by its catalogue number (``20413 (2)`` the second time); see `Format.read`.
+
+        States are put in the order of their times: each object's first row is its epoch, which may lie behind the others.
+        """
         seen = Counter[str]()
         for number, line, rows in _blocks(path):
             if not rows:
                 raise DataError(f"{path}: line {line}: object {number} has no states; remove its line, or the file is cut")
             values = _numbers(path, rows)
+            values = values[np.argsort(values[:, 0], kind="stable")]
+            again = (values[1:] == values[:-1]).all(axis=1)
+            if again.any():
+                logger.info("%s: object %s has %d states twice; one of each is read", path, number, np.count_nonzero(again))
+                values = values[np.concatenate([[True], ~again])]
             seen[number] += 1
             yield state_scene(
                 number if seen[number] == 1 else f"{number} ({seen[number]})",
