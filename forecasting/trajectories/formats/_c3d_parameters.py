@@ -34,7 +34,8 @@ class Numbers:
     def floats(self, content: bytes) -> NDArray[np.float32]:
         """Real numbers of four bytes."""
         if self.processor == "vax":
-            return np.frombuffer(content, dtype="<u2").reshape(-1, 2)[:, ::-1].copy().view("<f4").reshape(-1) / np.float32(4)
+            swapped = np.frombuffer(content, dtype="<u2").reshape(-1, 2)[:, ::-1].copy()
+            return (swapped.view("<f4").reshape(-1) / 4).astype(np.float32)
         return np.frombuffer(content, dtype=">f4" if self.processor == "big" else "<f4").astype(np.float32)
 
 

@@ -74,7 +74,7 @@ def read_dcd(path: Path, file: BinaryIO, size: int) -> Motion:
             positions[begin : begin + count, :, index] = block[axis]
         if header.cell:
             cells[begin : begin + count] = block["cell"]
-    times = header.first + np.arange(frames) * header.step if header.step > 0 else None
+    times = header.first + np.arange(frames, dtype=np.float64) * header.step if header.step > 0 else None
     return Motion("angstrom", positions, box_vectors(cells) if header.cell else None, times)
 
 
@@ -85,7 +85,7 @@ def box_vectors(stored: Array) -> Array:
     symmetric matrix, which is taken where the numbers can be no lengths and angles.
     """
     lengths, angles = stored[:, [0, 2, 5]], stored[:, [4, 3, 1]]
-    cosines = (np.abs(angles) <= 1).all(axis=1)
+    cosines: NDArray[np.bool_] = np.all(np.abs(angles) <= 1, axis=1)
     matrix = ~cosines & ((stored < 0).any(axis=1) | (angles > 180).any(axis=1))
     degrees = np.where(cosines[:, None], 90.0 - np.degrees(np.arcsin(np.clip(angles, -1, 1))), angles)
     cells = box_of(lengths, degrees)

@@ -61,7 +61,8 @@ def read_netcdf(path: Path, file: BinaryIO, size: int) -> Motion:
         raise DataError(
             f"{path}: {frames} frames of {place.shape[0]} atoms are announced, there are {there:.6g}; the file is cut or damaged"
         )
-    wanted = {"coordinates": place.shape} | {name: place.shape for name in _VECTORS if name in variables}
+    wanted = dict[str, tuple[int, ...]](coordinates=place.shape)
+    wanted |= {name: place.shape for name in _VECTORS if name in variables}
     wanted |= {name: (3,) for name in ("cell_lengths", "cell_angles") if name in variables}
     wanted |= {"time": ()} if "time" in variables else {}
     for name, shape in wanted.items():

@@ -35,7 +35,9 @@ def followed(data: NDArray[np.uint8], starts: Int, sizes: Int, bits: Int, kinds:
     if len(starts) >= FEW:
         return follow_all(data, starts, sizes, bits, kinds, atoms)
     frames = zip(starts.tolist(), sizes.tolist(), bits.tolist(), kinds.tolist(), strict=True)
-    return np.array([follow_one(data[start : start + size + 2].tobytes(), size, *rest, atoms) for start, size, *rest in frames])
+    return np.array(
+        [follow_one(data[start : start + size + 2].tobytes(), size, width, kind, atoms) for start, size, width, kind in frames]
+    )
 
 
 def follow_one(data: bytes, size: int, bits: int, kind: int, atoms: int) -> bool:
