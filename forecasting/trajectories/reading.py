@@ -30,7 +30,8 @@ def sniff(path: str | Path) -> Format:
     best = max(scores.values(), default=0.0)
     winners = [name for name, score in scores.items() if score == best]
     if best < SURE_ENOUGH:
-        raise DataError(f"{path}: no known format (tried {', '.join(scores)}); if it is one of these, name it with --format")
+        hint = "if it is one of these, name it with --format"
+        raise DataError(f"{path}: no known format (tried {', '.join(scores)}); {_encoding_hint(path)}{hint}")
     if len(winners) > 1:
         raise DataError(f"{path}: could be {' or '.join(winners)}; say which with --format")
     return FORMATS[winners[0]]
@@ -142,16 +143,29 @@ def writer_for(path: Path) -> Format:
 def _scores(path: Path) -> dict[str, float]:
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder; check the path")
-    head = b""
-    if not path.is_dir():
-        try:
-            with path.open("rb") as file:
-                head = file.read(HEAD)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-        if not head:
-            raise DataError(f"{path}: the file is empty")
+    head = b"" if path.is_dir() else _head(path)
+    if not head and not path.is_dir():
+        raise DataError(f"{path}: the file is empty")
     return {name: FORMATS[name].sniff(path, head) for name in FORMATS.names()}
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _encoding_hint(path: Path) -> str:
+    """What to do where a file is text in another encoding."""
+    head = b"" if path.is_dir() else _head(path)
+    marked = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        head[: head.rfind(b"\n") + 1].decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8: convert it if it is text; " if marked or b"\0" not in head else ""
+    return ""
 
 
 def _read(paths: str | Path | Iterable[str | Path], options: ReadOptions, chosen: Format | None) -> Iterator[Trajectory]:

@@ -107,7 +107,7 @@ class ShardWriter:
             DataError: if there is no scene.
         """
         if not self._about:
-            raise DataError("there is no scene to write; are the files empty, or did --on-error drop everything?")
+            raise DataError("there is no scene to write")
         self._flush()
         self._behind.do(self._close_shard, {}, dict(self.counts))
         self._behind.drain()
