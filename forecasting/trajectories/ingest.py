@@ -191,8 +191,8 @@ def _write(local: LocalPaths, files: list[Path], work: Path, options: IngestOpti
                 writer.add(scene, state.to_plain)
                 progress(writer.counts["rows"])
         if not writer.counts["scenes"]:
-            names = ", ".join(map(local.name_of, local.paths))
-            raise DataError(f"{names}: no scene has an observed position; are the cells empty, or did --on-error drop everything?")
+            where = ", ".join(map(local.name_of, local.paths))
+            raise DataError(f"{where}: no scene has an observed position; are cells empty, or did --on-error drop everything?")
         description, content = writer.finish()
         provenance = {
             "files": [

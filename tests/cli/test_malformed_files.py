@@ -70,7 +70,7 @@ ASF = """:version 1.10
   end
 """
 AMC = ":FULLY-SPECIFIED\n:DEGREES\n1\nroot 0 0 0 0 0 0\nhip 5\n2\nroot 0 0 1 0 0 0\nhip 6\n"
-XYZ = "2\nLattice=\"5 0 0 0 5 0 0 0 5\" Properties=species:S:1:pos:R:3 Time=0\nO 0 0 0\nH 0 0 1\n"
+XYZ = '2\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3 Time=0\nO 0 0 0\nH 0 0 1\n'
 TRC = (
     "PathFileType\t4\t(X/Y/Z)\ta.trc\nDataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\t"
     "OrigNumFrames\n100\t100\t{frames}\t1\tmm\t100\t1\t{frames}\nFrame#\tTime\tA\n\t\tX1\tY1\tZ1\n\n1\t0.00\t1\t2\t3\n2\t0.01\t1\t2\t3\n"
@@ -104,7 +104,8 @@ def npz(**arrays: np.ndarray) -> bytes:
 def bomb(folder: Path) -> Path:
     """An archive of 5 MB that unpacks to 1 GB of zeros, with a header that fits."""
     path = folder / "bomb.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open("positions.npy", "w") as member:
+    archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, archive.open("positions.npy", "w") as member:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 14, 1 << 12, 2)})
         member.write(header.getvalue())
@@ -182,6 +183,21 @@ def c3d(folder: Path) -> Path:
     return path
 
 
+def walks(x: str) -> str:
+    """Nine frames of one walker."""
+    return LONG + "".join(f"a,{frame},1,{x},{x if x == 'nan' else 2}\n" for frame in range(9))
+
+
+def satellite(row: str) -> str:
+    """An object with two states, the second as given."""
+    return f" 5 xx\n 0.0 7022.4 -1400.0 0.03 1.89 6.40 4.53\n {row}\n"
+
+
+LEAP = LONG + "".join(f"a,{t},{n},{9e9 if t == n == 5 else t},0\n" for t in range(20) for n in range(9))
+DEEP = "HIERARCHY\nROOT a\n{\n" + "".join(f"JOINT j{n}\n{{\n" for n in range(200_000))
+BACK = npz(positions=np.random.default_rng(0).normal(size=(9, 2, 2)), time=np.r_[0:8, 3.0])
+OBJECTS = npz(positions=np.array([{}, None], dtype=object))
+PLAIN = ("--format", "npz", "--unit", "m", "--rate", "1")
 LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 COMMONROAD = '<commonRoad commonRoadVersion="2020a" timeStepSize="0.1">%s</commonRoad>'
 FLIGHT = {"timestamp": 1.5e12, "icao24": "a", "latitude": 47.0, "longitude": 8.0, "altitude": 1000.0}
@@ -198,29 +214,37 @@ FILES: dict[str, tuple[Callable[[Path], Path], str, tuple[str, ...]]] = {
     "a row breaks off": (text(LONG + "a,0,1,1,2\na,1,1\n", "a.csv"), "line 4 has 3 columns, expected 5", ()),
     "not UTF-8": (raw(LONG.encode() + "a,0,né,1,2\n".encode("latin-1") * 3, "a.csv"), "not UTF-8", ()),
     "UTF-16": (raw((LONG + "a,0,1,1,2\n").encode("utf-16"), "a.csv"), "not UTF-8", ()),
-    "infinite positions": (text(LONG + "".join(f"a,{t},1,inf,2\n" for t in range(9)), "a.csv"), "non_finite", ()),
-    "no position at all": (text(LONG + "".join(f"a,{t},1,nan,nan\n" for t in range(9)), "a.csv"), "no scene has an observed position", ()),
+    "infinite positions": (text(walks("inf"), "a.csv"), "non_finite", ()),
+    "no position at all": (text(walks("nan"), "a.csv"), "no scene has an observed position", ()),
     "no time": (text(LONG + "a,0,1,1,2\na,,1,1,2\n", "a.csv"), "line 4 has no finite time", ()),
     "an id twice in a frame": (text(LONG + "a,0,1,1,2\na,0,1,3,2\n", "a.csv"), "line 4 repeats node", ()),
-    "clock that runs back": (raw(npz(positions=np.random.default_rng(0).normal(size=(9, 2, 2)), time=np.r_[0:8, 3.0]), "a.npz"), "backward_time", ("--unit", "m", "--key", "positions")),
-    "a leap": (text(LONG + "".join(f"a,{t},{n},{9e9 if t == n == 5 else t},0\n" for t in range(20) for n in range(9)), "a.csv"), "jump", ()),
+    "clock that runs back": (raw(BACK, "a.npz"), "backward_time", ("--unit", "m", "--key", "positions")),
+    "a leap": (text(LEAP, "a.csv"), "jump", ()),
     "two names of a column": (text(HEADER + "time,node,x,x,y\n0,1,1,1,2\n", "a.csv"), "two columns 'x'", ()),
     "a hundred million columns": (columns, "line is longer|no known format", ()),
     "damaged note": (text("# unit: m\n# fields: {]\ntime,node,x,y\n0,1,1,2\n", "a.csv"), "note 'fields' is damaged", ()),
     "binary as a table": (raw(bytes(range(256)) * 400, "a.csv"), "no known format", ()),
     "scenes nearly empty": (text(LONG + "".join(f"a,{n},{n},0,0\n" for n in range(20_000)), "a.csv"), "nearly all empty", ()),
     "zip bomb": (bomb, "1073741952 bytes out of", ("--unit", "m", "--rate", "10", "--key", "positions")),
-    "pickle in an npz": (raw(npz(positions=np.array([{}, None], dtype=object)), "a.npz"), "pickled", ("--unit", "m", "--rate", "1", "--format", "npz", "--key", "positions")),
-    "pickled npy": (pickled, "object", ("--format", "npz", "--unit", "m", "--rate", "1")),
+    "pickle in an npz": (raw(OBJECTS, "a.npz"), "pickled", (*PLAIN, "--key", "positions")),
+    "pickled npy": (pickled, "object", PLAIN),
     "bare pickle": (raw(pickle.dumps([1, 2]), "a.npy"), "no known format", ()),
-    "10^9 frames declared": (lying_npy, "10+|bytes", ("--format", "npz", "--unit", "m", "--rate", "1")),
-    "cut npz": (raw(npz(positions=np.ones((50, 3, 2)))[:200], "a.npz"), "npz|archive|zip", ("--format", "npz", "--unit", "m", "--rate", "1")),
-    "cut Parquet": (lambda folder: parquet(folder, 20, time=[0.0, 1], node=[1, 1], x=[0.0, 1], y=[1.0, 2]), "Parquet", ("--unit", "m")),
-    "texts in Parquet": (lambda folder: parquet(folder, time=["a", "b"], node=[1, 1], x=["?", "!"], y=[1.0, 2]), "number|no known", ("--unit", "m")),
+    "10^9 frames declared": (lying_npy, "10+|bytes", PLAIN),
+    "cut npz": (raw(npz(positions=np.ones((50, 3, 2)))[:200], "a.npz"), "npz|archive|zip", PLAIN),
+    "cut Parquet": (
+        lambda folder: parquet(folder, 20, time=[0.0, 1], node=[1, 1], x=[0.0, 1], y=[1.0, 2]),
+        "Parquet",
+        ("--unit", "m"),
+    ),
+    "texts in Parquet": (
+        lambda folder: parquet(folder, time=["a", "b"], node=[1, 1], x=["?", "!"], y=[1.0, 2]),
+        "number|no known",
+        ("--unit", "m"),
+    ),
     "BVH with a cycle": (text(BVH.replace("Knee", "Hips"), "a.bvh"), "Hips", ("--unit", "m")),
     "BVH that breaks off": (text(BVH.rsplit("\n", 2)[0], "a.bvh"), "2 frames|1", ("--unit", "m")),
     "BVH of 10^9 frames": (text(BVH.replace("Frames: 2", "Frames: 1000000000"), "a.bvh"), "1000000000", ("--unit", "m")),
-    "BVH a million joints deep": (text("HIERARCHY\nROOT a\n{\n" + "".join(f"JOINT j{n}\n{{\n" for n in range(200_000)), "a.bvh"), "line", ("--unit", "m")),
+    "BVH a million joints deep": (text(DEEP, "a.bvh"), "line", ("--unit", "m")),
     "AMC of another skeleton": (motion(ASF, AMC.replace("hip", "elbow")), "elbow", ()),
     "AMC with a frame cut": (motion(ASF, AMC.rsplit("\n", 2)[0]), "end of the file within a frame", ()),
     "skeleton with a cycle": (motion(ASF.replace("root hip", "root hip\n    hip hip"), AMC), "hip", ()),
@@ -234,10 +258,18 @@ FILES: dict[str, tuple[Callable[[Path], Path], str, tuple[str, ...]]] = {
     "XML entity bomb": (text(LAUGHS + COMMONROAD % "&b;", "a.xml"), "entit|doctype", ("--format", "commonroad")),
     "CommonRoad without cars": (text('<?xml version="1.0"?>\n' + COMMONROAD % "", "a.xml"), "obstacle|car|vehicle", ()),
     "planets with a row cut": (text(HORIZONS, "a.dat"), "line 10", ("--format", "horizons")),
-    "aircraft without a place": (text(json.dumps([FLIGHT, {**FLIGHT, "latitude": 470.0}]), "a.json"), "latitude", ("--format", "adsb")),
-    "hour 25": (text(json.dumps([FLIGHT, {**FLIGHT, "timestamp": "2019-01-01 25:00:00"}]), "a.json"), "timestamp|25:00", ("--format", "adsb")),
-    "satellite with a row cut": (text(" 5 xx\n 0.0 7022.4 -1400.0 0.03 1.89 6.40 4.53\n 360.0 7000.0 12\n", "a.out"), "line 3", ()),
-}  # fmt: skip
+    "aircraft without a place": (
+        text(json.dumps([FLIGHT, {**FLIGHT, "latitude": 470.0}]), "a.json"),
+        "latitude",
+        ("--format", "adsb"),
+    ),
+    "hour 25": (
+        text(json.dumps([FLIGHT, {**FLIGHT, "timestamp": "2019-01-01 25:00:00"}]), "a.json"),
+        "timestamp|25:00",
+        ("--format", "adsb"),
+    ),
+    "satellite with a row cut": (text(satellite("360.0 7000.0 12"), "a.out"), "line 3", ()),
+}
 
 
 def test_there_are_forty() -> None:
