@@ -64,7 +64,7 @@ class BatchFields:
 
 
 def with_fields(batch: AnyBatch, values: Mapping[str, Tensor]) -> AnyBatch:
-    """A shallow copy of `batch` with these tensors: ``lambda values: model(with_fields(batch, values))`` is a function of them."""
+    """A shallow copy of `batch` with these tensors, as in ``lambda values: model(with_fields(batch, values))``."""
     changed = copy.copy(batch)
     for name, value in values.items():
         changed[name] = value
