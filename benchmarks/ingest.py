@@ -9,6 +9,7 @@ folder, without the start of Python (printed beside it); the memory is the peak 
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -28,12 +29,8 @@ BLOCK = 100
 """Scenes made at a time."""
 
 
-def tables(rows: int, order: str) -> Iterator[pa.Table]:
-    """Walks of 50 nodes over 200 frames in space, to 0.1 mm, a block of 100 scenes at a time.
-
-    In ``shuffled`` order the rows of each block are mixed, and the block's scenes have rows in every later block of
-    the file too: scene numbers are dealt out row by row over the whole file.
-    """
+def tables(rows: int) -> Iterator[pa.Table]:
+    """Walks of 50 nodes over 200 frames in space, to 0.1 mm, scene by scene, a block of 100 scenes at a time."""
     rng = np.random.default_rng(0)
     per_scene = NODES * FRAMES
     scenes = max(rows // per_scene, 1)
@@ -42,17 +39,15 @@ def tables(rows: int, order: str) -> Iterator[pa.Table]:
         count = min(BLOCK, scenes - start)
         walk = rng.normal(scale=0.05, size=(count, FRAMES, NODES, 3)).cumsum(axis=1).round(4).reshape(-1, 3)
         scene = np.repeat(np.arange(start, start + count, dtype=np.int32), per_scene)
-        time_of = np.tile(np.repeat(np.arange(FRAMES) * 0.1, NODES).round(1), count)
-        node = np.tile(np.arange(NODES), count * FRAMES)
-        if order == "shuffled":
-            shuffled = rng.permutation(len(scene))
-            walk, time_of, node = walk[shuffled], time_of[shuffled], node[shuffled]
-            scene = scene[shuffled]
-        columns = {"scene": pa.DictionaryArray.from_arrays(pa.array(scene), names), "time": time_of, "node": node}
+        columns = {
+            "scene": pa.DictionaryArray.from_arrays(pa.array(scene), names),
+            "time": np.tile(np.repeat(np.arange(FRAMES) * 0.1, NODES).round(1), count),
+            "node": np.tile(np.arange(NODES), count * FRAMES),
+        }
         yield pa.table({**columns, **{axis: walk[:, index] for index, axis in enumerate("xyz")}})
 
 
-def transposed(path: Path, rows: int) -> Iterator[pa.Table]:
+def transposed(rows: int) -> Iterator[pa.Table]:
     """Rows ordered by time over all scenes, as a logger of many scenes at once writes them: nothing is where it belongs."""
     scenes = max(rows // (NODES * FRAMES), 1)
     rng = np.random.default_rng(0)
@@ -84,6 +79,11 @@ def write(path: Path, kind: str, parts: Iterator[pa.Table]) -> None:
             writer.write_table(part, row_group_size=1 << 20)
     if writer:
         writer.close()
+
+
+def make(path: Path, kind: str, rows: int, order: str) -> None:
+    """Write a table of so many rows in this order."""
+    write(path, kind, tables(rows) if order == "sorted" else transposed(rows))
 
 
 def ingest(path: Path, folder: Path) -> dict[str, float]:
@@ -121,8 +121,9 @@ def main() -> None:
     for kind in options.kind:
         for rows in map(int, options.rows):
             path = folder / f"{options.order}-{rows}.{kind}"
-            parts = tables(rows, options.order) if options.order == "sorted" else transposed(path, rows)
-            write(path, kind, parts)
+            maker = multiprocessing.get_context("spawn").Process(target=make, args=(path, kind, rows, options.order))
+            maker.start()  # in a process of its own: a child's peak memory counts what its parent had
+            maker.join()
             for _ in range(options.repeat):
                 found = ingest(path, folder / "set")
                 rate = found["rows"] / found["seconds"] / 1e6

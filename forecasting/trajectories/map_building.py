@@ -118,7 +118,7 @@ def build_map(folder: Path, place: Path, fields: Mapping[str, Mapping[str, Any]]
 def _row_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
     """The rows of the shards in order; a row group holds whole scenes."""
     for path in paths:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index)
 

@@ -42,7 +42,7 @@ def csv_scattered(path: Path, skip: int, delimiter: str, column: int) -> bool:
 
 def parquet_scattered(path: Path, column: str) -> bool:
     """The same of a Parquet file, from the beginnings of some of its row groups."""
-    with pq.ParquetFile(path, read_dictionary=[column]) as file:
+    with pq.ParquetFile(path, read_dictionary=[column], pre_buffer=False) as file:
         groups = _spread(file.num_row_groups, PLACES)
         samples = (next(file.iter_batches(GROUP, row_groups=[group], columns=[column]), None) for group in groups)
         return recurs(label for sample in samples if sample is not None for label in _changes(sample.column(0)))

@@ -128,7 +128,7 @@ class Argoverse2Format(Format):
 def _batches(path: Path, about: dict[str, dict[str, Any]]) -> Iterator[pa.RecordBatch]:
     """Rows with the heading as a vector; fills `about` with what each scenario says of itself, before its rows."""
     try:
-        with pq.ParquetFile(path, read_dictionary=list(TEXTS)) as file:
+        with pq.ParquetFile(path, read_dictionary=list(TEXTS), pre_buffer=False) as file:
             present = _check_columns(path, file)
             columns = [*NUMBERS, *TEXTS, "observed", *present]
             for batch in file.iter_batches(batch_size=BATCH, columns=columns):
