@@ -1,3 +1,5 @@
+import copy
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -178,7 +180,19 @@ def test_precision_survives_conversion_and_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert projector.squared_residual(matrix.float()).item() == pytest.approx(expected.item(), rel=1e-6)
         assert projector.project(matrix.float()).dtype == torch.float32
+    assert torch.equal(copy.deepcopy(projector).squared_residual(matrix), expected)
     assert not projector.state_dict()
+    assert {value.device.type for value in projector.to("meta").buffers()} == {"meta"}
+
+
+@pytest.mark.gpu
+def test_on_a_gpu():
+    matrix = random_map(FEATURES, FEATURES)
+    members = [parse_group(group) for group in ("O(3)", "C∞v(z)", "SO(2)(x)")]
+    expected = ProjectorBank(members, FEATURES, FEATURES).squared_residuals(matrix)
+    bank = ProjectorBank(members, FEATURES, FEATURES).to("cuda")
+    torch.testing.assert_close(bank.squared_residuals(matrix.cuda()).cpu(), expected, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(bank.squared_residuals(matrix.cuda().float()).cpu(), expected.float(), rtol=1e-5, atol=1e-5)
 
 
 def test_bias_is_an_input_0e():
