@@ -13,6 +13,7 @@ from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
 from forecasting.models.mlp import perceptron
+from forecasting.models.relaxed import relaxed_maps
 
 STARTS = ("static", "constant_velocity")
 _TINY = 1e-12  # keeps the gradient of a length finite for coincident nodes
@@ -92,6 +93,9 @@ class EGNN(Forecaster):
         start: forecast that the network corrects, ``static`` (as published) or ``constant_velocity``.
         bounded: see `EGNNLayer`; False as published.
         scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
+        chain: groups from large to small along which one map per layer is relaxed, from (h: F×0e, x: 1o, v: C×1o) to what is
+            added to (h: F×0e, Δ: O×1o), in the last layer to Δ only; x counts from the mean of the nodes at the
+            anchor. An empty chain gives the strict network.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class EGNN(Forecaster):
         bounded: bool = True,
         scalars: Sequence[str] | None = None,
         products: Sequence[str] | None = None,
+        chain: Sequence[str] = (),
     ) -> None:
         super().__init__(schema)
         if start not in STARTS:
@@ -116,6 +121,9 @@ class EGNN(Forecaster):
         vectors = vector_channels(schema)
         outputs = [1] * (layers - 1) + [schema.horizon]
         self.layers = nn.ModuleList(EGNNLayer(hidden, self.edge_inputs.width, vectors, count, bounded) for count in outputs)
+        before = f"{hidden}x0e+{1 + vectors}x1o"
+        after = [f"{hidden}x0e+1x1o"] * (layers - 1) + [f"{schema.horizon}x1o"]
+        self.relaxed = relaxed_maps([(before, out) for out in after], chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`."""
@@ -123,9 +131,16 @@ class EGNN(Forecaster):
         edges, vectors = self.edge_inputs(batch), node_vectors(self.schema, batch)
         anchor = x = batch.position[:, -1]
         inverse_degree = 1 / degree(batch.edge_index[1], len(h), h.dtype)
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
+            features = torch.cat([h, x, vectors.flatten(1)], dim=-1) if self.relaxed else None
             h, moved = layer(h, x, vectors, batch.edge_index, edges, inverse_degree)
-            if layer is not self.layers[-1]:
+            last = layer is self.layers[-1]
+            if features is not None:
+                extra = self.relaxed[index](features)
+                if not last:
+                    h, extra = h + extra[:, : h.shape[1]], extra[:, h.shape[1] :]
+                moved = moved + extra.unflatten(-1, (-1, 3))
+            if not last:
                 x = x + moved[:, 0]
         share = (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
         total = ((x - anchor)[:, None] + moved) * share

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,10 @@ from forecasting.errors import UsageError
 from forecasting.graphs.build import GraphBuilder, schema_of
 from forecasting.graphs.topology import Complete
 from forecasting.models import build_model
+from forecasting.models.relaxed import dialled, relaxed_layers
+from forecasting.symmetry.groups import parse_group
+from forecasting.symmetry.projectors import Projector
+from forecasting.symmetry.transforms import Orthogonal
 from forecasting.testing.scenes import random_dataset
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.windows import WindowSpec
@@ -79,3 +84,69 @@ def test_equals_the_published_equations_with_gradients(graphs):
 def test_wrong_arguments_are_named(graphs, arguments, message):
     with pytest.raises(UsageError, match=message):
         build_model("egnn", graphs[0].schema, arguments)
+
+
+def relaxed_pair(builder, chain=("O(3)", "identity")):
+    """A relaxed EGNN and the strict one of the same weights."""
+    torch.manual_seed(1)
+    relaxed = build_model("egnn", builder.schema, {"hidden": 8, "layers": 3, "chain": chain}).double()
+    strict = build_model("egnn", builder.schema, {"hidden": 8, "layers": 3}).double()
+    strict.load_state_dict({name: value for name, value in relaxed.state_dict().items() if "relaxed" not in name})
+    return relaxed, strict
+
+
+def turned_error(model, builder, windows, matrix):
+    """Largest |f(g x) − g f(x)| in units of the data's length."""
+    transform = Orthogonal(np.asarray(matrix))
+    plain, moved = model(builder.build(windows))[0], model(builder.build(windows.transformed(transform)))[0]
+    return (moved - plain @ torch.as_tensor(transform.matrix).T).abs().max().item()
+
+
+@pytest.fixture(params=[{}, {"dim": 2}], ids=["3d", "2d"])
+def scenes(tmp_path, request):
+    dataset = random_dataset(tmp_path / "scenes", **request.param)
+    spec, topology = WindowSpec(3, (1, 2)), Complete()
+    windows = dataset.windows(spec, dataset.anchors(spec))
+    return GraphBuilder(schema_of(dataset.manifest, spec, topology), topology, Normalization.fit(windows), torch.float64), windows
+
+
+def test_a_relaxed_network_dialled_to_zero_is_the_strict_one(scenes):
+    builder, windows = scenes
+    relaxed, strict = relaxed_pair(builder)
+    batch = builder.build(windows)
+    assert len(relaxed_layers(relaxed)) == 3
+    assert not relaxed_layers(strict)
+    assert not torch.equal(relaxed(batch)[0], strict(batch)[0])
+    with dialled(relaxed, 0.0):
+        assert torch.equal(relaxed(batch)[0], strict(batch)[0])
+
+
+def test_the_same_seed_gives_the_same_strict_weights(scenes):
+    builder, _ = scenes
+    made = []
+    for chain in ((), ("O(3)", "identity")):
+        torch.manual_seed(2)
+        made.append(build_model("egnn", builder.schema, {"hidden": 8, "layers": 3, "chain": chain}).state_dict())
+    assert all(torch.equal(value, made[1][name]) for name, value in made[0].items())
+
+
+def test_a_relaxed_network_follows_the_groups_that_its_matrices_keep(scenes):
+    builder, windows = scenes
+    relaxed, _ = relaxed_pair(builder)
+    rng = np.random.default_rng(0)
+    group = parse_group("SO(2)(z)")
+    yaw, mirror = group.sample(rng, 1)[0], np.diag([-1.0, 1.0, 1.0])
+    assert turned_error(relaxed, builder, windows, yaw) > 1e-3
+    with torch.no_grad():
+        for layer in relaxed_layers(relaxed).values():
+            layer.matrix.copy_(Projector(group, layer.irreps_in, layer.irreps_out, bias=True).project(layer.matrix))
+    assert turned_error(relaxed, builder, windows, yaw) < 1e-11
+    assert turned_error(relaxed, builder, windows, mirror) > 1e-3
+
+
+def test_every_weight_of_a_relaxed_network_is_used(scenes):
+    builder, windows = scenes
+    relaxed, _ = relaxed_pair(builder)
+    relaxed(builder.build(windows))[0].square().mean().backward()
+    for name, layer in relaxed_layers(relaxed).items():
+        assert layer.matrix.grad.abs().sum(1).min() > 0, name
