@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from forecasting.symmetry.groups import parse_group
 from forecasting.symmetry.projectors import Chain
+from forecasting.symmetry.transforms import irreps_dim
 
 CHAIN = ("O(3)", "identity")
 STD = 0.02
+_TINY = 1e-24
 
 
 class RelaxedMap(nn.Module):
@@ -24,7 +28,8 @@ class RelaxedMap(nn.Module):
         matrix: (d_out, d_in + 1) W and b in e3nn order, block [u', m', u, m].
         gamma: (K,) γ; trained only by methods that learn it.
         dial: () factor on every γ: 0 is the strict network.
-        chain: the groups.
+        chain: the split.
+        seen: (rows, d_in) the last input, without gradient, where `remember` was set to True.
 
     Args:
         irreps_in, irreps_out: e3nn notation of z and y.
@@ -40,37 +45,56 @@ class RelaxedMap(nn.Module):
     def __init__(self, irreps_in: str, irreps_out: str, chain: Sequence[str] = CHAIN, std: float = STD) -> None:
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
-        self.split_along(chain)
-        rows, columns = self.chain.shape
-        self.matrix = nn.Parameter(std * torch.randn(rows, columns))
+        self.chain = _split(chain, irreps_in, irreps_out)
+        self.matrix = nn.Parameter(std * torch.randn(*self.chain.shape))
+        self.gamma = nn.Parameter(torch.ones(self.chain.count - 1), requires_grad=False)
         self.register_buffer("dial", torch.ones(()))
+        self.remember = False
+        self.seen: Tensor | None = None
 
     def split_along(self, chain: Sequence[str]) -> None:
-        """Split along another chain from now on; W stays, every γ starts at 1.
+        """Split along another chain from now on; W stays, and so does γ unless it must change its length: then it starts at 1.
 
         Raises:
             UsageError: if the groups are unknown or not nested.
         """
-        self.chain = Chain([parse_group(name) for name in chain], self.irreps_in, self.irreps_out, bias=True)
-        if hasattr(self, "matrix"):
-            self.chain.to(self.matrix.device)
-        like = self.gamma if hasattr(self, "gamma") else torch.ones(())
-        learned = hasattr(self, "gamma") and self.gamma.requires_grad
-        self.gamma = nn.Parameter(like.new_ones(self.chain.count - 1), requires_grad=learned)
+        self.chain = _split(chain, self.irreps_in, self.irreps_out).to(self.matrix.device)
+        if len(self.gamma) != self.chain.count - 1:
+            self.gamma.data = self.matrix.new_ones(self.chain.count - 1)
+            self.gamma.grad = None
 
     def effective(self) -> Tensor:
         """(d_out, d_in + 1) Σ_k γ_k W_k with the bias as last column."""
         factors = self.dial * self.gamma
         return self.chain.combine(self.matrix, torch.cat([factors.new_zeros(1), factors]))
 
+    def remainder(self) -> Tensor:
+        """(d_out, d_in + 1) Σ_k W_k = W − P_{G_0} W, whatever the levels."""
+        factors = self.gamma.new_ones(len(self.gamma) + 1)
+        factors[0] = 0
+        return self.chain.combine(self.matrix, factors)
+
+    def sizes(self) -> Tensor:
+        """(K,) |(W_k, b_k)| (Frobenius)."""
+        return (self.chain.squared_norms(self.matrix)[1:] + _TINY).sqrt()
+
     def levels(self) -> Tensor:
-        """(K,) c_k = |γ_k| · |(W_k, b_k)| (Frobenius)."""
-        return self.gamma.abs() * (self.chain.squared_norms(self.matrix)[1:] + _TINY).sqrt()
+        """(K,) c_k = |γ_k| · |(W_k, b_k)|."""
+        return self.gamma.abs() * self.sizes()
 
     def forward(self, z: Tensor) -> Tensor:
         """(…, d_in) in irreps_in -> (…, d_out) in irreps_out."""
+        if self.remember:
+            self.seen = z.detach().reshape(-1, z.shape[-1])
         matrix = self.effective()
         return nn.functional.linear(z, matrix[:, :-1], matrix[:, -1])
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take over γ of another chain's length: a run may split along other groups on its way."""
+        gamma = state.get(f"{prefix}gamma")
+        if gamma is not None and gamma.shape != self.gamma.shape:
+            self.gamma.data = self.gamma.new_ones(gamma.shape)
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class RelaxedBranch(nn.Module):
@@ -86,11 +110,14 @@ class RelaxedBranch(nn.Module):
 
     def __init__(self, width_in: int, width_out: int, hidden: int) -> None:
         super().__init__()
-        widths = [width_in, hidden, hidden, width_out]
-        layers = [nn.Linear(first, second) for first, second in zip(widths, widths[1:], strict=False)]
-        self.net = nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), layers[2])
+        first, second, third = (nn.Linear(*pair) for pair in pairwise([width_in, hidden, hidden, width_out]))
+        self.net = nn.Sequential(first, nn.GELU(), second, nn.GELU(), third)
         self.gamma = nn.Parameter(torch.ones(1), requires_grad=False)
         self.register_buffer("dial", torch.ones(()))
+
+    def sizes(self) -> Tensor:
+        """(1,) one: the perceptron has no size that projectors know."""
+        return torch.ones_like(self.gamma)
 
     def levels(self) -> Tensor:
         """(1,) |γ|."""
@@ -102,18 +129,32 @@ class RelaxedBranch(nn.Module):
         return out
 
 
-_TINY = 1e-24
 Relaxed = RelaxedMap | RelaxedBranch
+BRANCH = "mlp"
+"""In place of a chain: perceptron branches."""
 
 
 def relaxed_maps(places: Sequence[tuple[str, str]], chain: Sequence[str]) -> nn.ModuleList:
-    """A relaxed map for each (irreps_in, irreps_out); none, and so a strict network, where the chain is empty."""
+    """What relaxes a network at these places (irreps_in, irreps_out).
+
+    Args:
+        places: one for each map.
+        chain: of the groups; empty makes none, and so a strict network; ``("mlp",)`` makes `RelaxedBranch`, twice as wide as z.
+    """
+    if tuple(chain) == (BRANCH,):
+        widths = [(irreps_dim(before), irreps_dim(after)) for before, after in places]
+        return nn.ModuleList(RelaxedBranch(before, after, 2 * before) for before, after in widths)
     return nn.ModuleList(RelaxedMap(before, after, chain) for before, after in places) if chain else nn.ModuleList()
 
 
 def relaxed_layers(model: nn.Module) -> dict[str, Relaxed]:
     """Name -> relaxed map or branch of a model, in the order of its layers."""
     return {name: module for name, module in model.named_modules() if isinstance(module, RelaxedMap | RelaxedBranch)}
+
+
+def linear_layers(model: nn.Module) -> dict[str, RelaxedMap]:
+    """Those of `relaxed_layers` that projectors can see."""
+    return {name: layer for name, layer in relaxed_layers(model).items() if isinstance(layer, RelaxedMap)}
 
 
 @contextmanager
@@ -128,3 +169,7 @@ def dialled(model: nn.Module, value: float) -> Iterator[None]:
     finally:
         for layer, old in zip(layers, before, strict=True):
             layer.dial.copy_(old)
+
+
+def _split(chain: Sequence[str], irreps_in: str, irreps_out: str) -> Chain:
+    return Chain([parse_group(name) for name in chain], irreps_in, irreps_out, bias=True)

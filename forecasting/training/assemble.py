@@ -13,6 +13,7 @@ from forecasting.graphs.topology import TOPOLOGIES
 from forecasting.models.base import MODELS, build_model
 from forecasting.packages.package import build_topology
 from forecasting.plain import call, completed
+from forecasting.relaxation.methods import build_relaxation
 from forecasting.training.problem import Problem
 from forecasting.training.settings import TrainingSettings
 from forecasting.trajectories.dataset import Dataset
@@ -53,8 +54,12 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
     sample = anchors["train"][:: max(len(anchors["train"]) // WINDOWS_MEASURED, 1)]
     normalization = Normalization.fit(dataset.windows(window, sample), data["length"])
     dtype = torch.float64 if settings.precision == "64" else torch.float32
+    relaxation = build_relaxation(config["relaxation"]["name"], config["relaxation"]["arguments"])
+    chain = list(relaxation.chain_for(dataset.manifest.dim))
+    arguments = {**config["model"]["arguments"], **({"chain": chain} if chain else {})}
     torch.manual_seed(seed)
-    model = build_model(config["model"]["name"], schema, config["model"]["arguments"])
+    model = build_model(config["model"]["name"], schema, arguments)
+    relaxation.attach(model)
     problem = Problem(
         dataset=dataset,
         window=window,
@@ -62,10 +67,12 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
         anchors=anchors,
         model=model,
         model_name=config["model"]["name"],
-        model_arguments=completed(MODELS[config["model"]["name"]], config["model"]["arguments"]),
+        model_arguments=completed(MODELS[config["model"]["name"]], arguments),
         topology=config["graph"]["name"],
         topology_arguments=completed(TOPOLOGIES[config["graph"]["name"]], config["graph"]["arguments"]),
+        relaxation=relaxation,
         card={
+            "relaxation": {"name": config["relaxation"]["name"], "arguments": dict(config["relaxation"]["arguments"])},
             "data": {
                 "folder": str(dataset.folder),
                 "content": dataset.manifest.content,

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,7 +31,7 @@ class Keeper(Callback):
 
     def __init__(self, settings: TrainingSettings, steps_per_epoch: int, steps: int, folder: Path, say: Say) -> None:
         self.settings, self.steps_per_epoch, self.steps = settings, steps_per_epoch, steps
-        self.log_file = folder / "metrics.csv"
+        self.log_file, self.trace_file = folder / "metrics.csv", folder / "relaxation.csv"
         self.say = say
         self.best, self.waiting, self.seconds = math.inf, 0, 0.0
         self.stopped = "finished"
@@ -60,7 +60,8 @@ class Keeper(Callback):
         """Start the clock, and drop log rows that a continued run will write again."""
         self._since = self._began = time.monotonic()
         if trainer.is_global_zero:
-            _truncate_log(self.log_file, int(_module(pl_module).step))
+            for path in (self.log_file, self.trace_file):
+                _truncate_log(path, int(_module(pl_module).step))
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -81,10 +82,11 @@ class Keeper(Callback):
     def _validate(self, trainer: lightning.Trainer, module: TrainingModule, step: int) -> None:
         start = time.monotonic()
         loss = module.validation_loss()
-        if loss < self.best:
+        progress = step / self.steps
+        if loss < self.best and module.relaxation.may_keep(progress):
             self.best, self.waiting = loss, 0
             module.keep_best()
-        else:
+        elif module.relaxation.may_keep(progress):
             self.waiting += 1
         train = self._train_sum / max(self._train_count, 1)
         self._train_sum, self._train_count = 0.0, 0
@@ -98,6 +100,7 @@ class Keeper(Callback):
         }
         if trainer.is_global_zero:
             _append_log(self.log_file, row)
+            _append_trace(self.trace_file, step, module.relaxation.trace(module.model))
             for logger in trainer.loggers:
                 logger.log_metrics({key: float(value) for key, value in row.items()}, step=step)
             self.say(
@@ -250,6 +253,18 @@ def _module(module: lightning.LightningModule) -> TrainingModule:
     return module
 
 
+def _append_trace(path: Path, step: int, trace: Mapping[str, float]) -> None:
+    """One row for each level, dual and strength, in long form: names may change on the way."""
+    if not trace:
+        return
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("step", "name", "value"))
+        writer.writerows((step, name, f"{value:.9g}") for name, value in trace.items())
+
+
 def _append_log(path: Path, row: dict[str, float]) -> None:
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
@@ -260,10 +275,10 @@ def _append_log(path: Path, row: dict[str, float]) -> None:
 
 
 def _truncate_log(path: Path, step: int) -> None:
+    """Drop the rows behind a step."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(float(row["step"])) <= step]
-    path.unlink()
-    for row in rows:
-        _append_log(path, {key: float(value) for key, value in row.items()})
+        header, *rows = csv.reader(file)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if int(float(row[0])) <= step)])

@@ -1,8 +1,8 @@
 """The Lightning module: one step of learning, exact validation, and all state that a continued run needs."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import lightning
 import torch
@@ -11,42 +11,34 @@ from torch.optim.swa_utils import AveragedModel
 
 from forecasting.errors import NumericalError, UsageError
 from forecasting.graphs.batch import GraphBatch
-from forecasting.models.base import Forecaster
+from forecasting.graphs.features import GraphSchema
+from forecasting.models.base import Forecaster, Hypotheses
+from forecasting.models.relaxed import dialled
 from forecasting.objectives.losses import LOSSES
+from forecasting.plain import call
+from forecasting.relaxation.base import Moment
 from forecasting.training.problem import Problem
-from forecasting.training.settings import OPTIMIZERS, TrainingSettings
-
-
-class Controller(Protocol):
-    """What sets relaxation levels and prices them; a module, so that its buffers are saved and restored."""
-
-    def penalty(self, model: Forecaster) -> Tensor:
-        """() added to the loss."""
-        ...
-
-    def after_step(self, model: Forecaster) -> None:
-        """Called when the weights have moved."""
-        ...
+from forecasting.training.settings import OPTIMIZERS, ExtraOptimizer, TrainingSettings
 
 
 class TrainingModule(lightning.LightningModule):
     """Learns a forecaster.
 
     The random state of step k is a function of (seed, rank, k); the learning rate is a function of k. What is saved: weights,
-    their average, every optimiser, the step, the best validation loss and its weights.
+    their average, every optimiser, the state of the relaxation, the step, the best validation loss and its weights.
 
     Args:
-        problem: what to learn; settings: how; steps: in all; controller: of relaxation, a module as well.
+        problem: what to learn; settings: how; steps: in all.
     """
 
     step: Tensor
 
-    def __init__(self, problem: Problem, settings: TrainingSettings, steps: int, controller: Controller | None = None) -> None:
+    def __init__(self, problem: Problem, settings: TrainingSettings, steps: int) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.problem, self.settings, self.steps = problem, settings, steps
         self.model = problem.model
-        self.controller = controller
+        self.relaxation = problem.relaxation
         self.average = AveragedModel(self.model, multi_avg_fn=_warm_average(settings.ema_decay)) if settings.ema_decay else None
         if self.average is not None:
             self.average.requires_grad_(False)
@@ -64,10 +56,12 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The main optimiser, then the extra ones; every parameter belongs to exactly one."""
         left = dict(self.model.named_parameters())
-        if isinstance(self.controller, nn.Module):
-            left |= {f"controller.{name}": value for name, value in self.controller.named_parameters()}
+        left |= {f"relaxation.{name}": value for name, value in self.relaxation.named_parameters()}
         extra = []
-        for name, about in self.settings.extra_optimizers.items():
+        wanted = dict(self.settings.extra_optimizers)
+        if self.relaxation.gamma:
+            wanted["gamma"] = call(ExtraOptimizer, {"pattern": r"\.gamma$", **self.relaxation.gamma}, "relaxation.gamma")
+        for name, about in wanted.items():
             taken = [key for key in left if re.search(about.pattern, key)]
             if not taken:
                 raise UsageError(f"training.extra_optimizers.{name}: no parameter matches '{about.pattern}'")
@@ -76,6 +70,10 @@ class TrainingModule(lightning.LightningModule):
         kind = getattr(torch.optim, OPTIMIZERS[self.settings.optimizer])
         main = kind(list(left.values()), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay)
         return [main, *extra]
+
+    def on_train_start(self) -> None:
+        """A run that goes on may have split its maps anew before."""
+        self._follow()
 
     def training_step(self, batch: GraphBatch, index: int) -> None:
         """One step; see the class."""
@@ -88,26 +86,67 @@ class TrainingModule(lightning.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
             optimizer.zero_grad()
-        loss = self.loss(self.model(batch), batch, self.problem.builder.schema.dim)
-        total = loss if self.controller is None else loss + self.controller.penalty(self.model)
-        if not torch.isfinite(total):
-            raise NumericalError(self._blame(batch, step, float(total.detach())))
-        self.manual_backward(total)
+        progress = step / self.steps
+        if self.relaxation.before_step(self.model, progress, self._validate_model):
+            self._begin_again(optimizers)
+        batch = self.relaxation.prepared(batch, self.problem.builder.schema)
+        loss = self._backward(batch, step, progress)
         self._clip(batch, step)
         optimizers[0].step()
         for optimizer in optimizers[1:]:
             optimizer.optimizer.step()  # the bare optimiser, so that Lightning counts one step per batch
         if self.average is not None:
             self.average.update_parameters(self.model)
-        if self.controller is not None:
-            self.controller.after_step(self.model)
+        self.relaxation.after_step(self.model, (step + 1) / self.steps)
         self.step += 1
-        self.train_loss = float(loss.detach())
+        self.train_loss = loss
 
-    @torch.no_grad()
+    def _backward(self, batch: GraphBatch, step: int, progress: float) -> float:
+        """Add the gradient of loss and penalty to the parameters, part by part where `accumulate` says so; the loss."""
+        parts = list(_parts(batch, self.settings.accumulate, self.problem.builder.schema))
+        whole = batch.target_valid.sum().clamp(min=1)
+        loss = 0.0
+        for part in parts:
+            share = float(part.target_valid.sum() / whole) if len(parts) > 1 else 1.0
+            forecast = self.model(part)
+            moment = Moment(self.model, part, self.problem.builder.schema, forecast, self._loss, progress)
+            of_part = self._loss(forecast, part)
+            total = share * of_part + self.relaxation.penalty(moment) / len(parts)
+            if not torch.isfinite(total):
+                raise NumericalError(self._blame(batch, step, float(total.detach())))
+            self.manual_backward(total)
+            loss += share * float(of_part.detach())
+        return loss
+
+    def _loss(self, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
+        return self.loss(forecast, batch, self.problem.builder.schema.dim)
+
+    def _begin_again(self, optimizers: list[Any]) -> None:
+        """Forget averages, and moments of parameters whose shape has changed."""
+        for optimizer in optimizers:
+            bare = optimizer.optimizer
+            for parameter in [one for one in bare.state if any(_differs(value, one) for value in bare.state[one].values())]:
+                del bare.state[parameter]
+        self._follow()
+        if self.average is not None:
+            self.average.n_averaged.zero_()
+
+    def _follow(self) -> None:
+        average: Any = self.average
+        for model in [self.model] if average is None else [self.model, average.module]:
+            self.relaxation.follow(model)
+
+    def _validate_model(self) -> float:
+        return self._validated(self.model)
+
     def validation_loss(self) -> float:
         """Loss of the deployed model over the whole validation set, each scored position counting once."""
-        model, problem = self.deployed, self.problem
+        with dialled(self.deployed, self.relaxation.deployed):
+            return self._validated(self.deployed)
+
+    @torch.no_grad()
+    def _validated(self, model: Forecaster) -> float:
+        problem = self.problem
         was_training = model.training
         model.eval()
         total = count = 0.0
@@ -123,7 +162,8 @@ class TrainingModule(lightning.LightningModule):
 
     def keep_best(self) -> None:
         """Remember the deployed weights as the best so far."""
-        self.best_weights = {name: value.detach().cpu().clone() for name, value in self.deployed.state_dict().items()}
+        with dialled(self.deployed, self.relaxation.deployed):
+            self.best_weights = {name: value.detach().cpu().clone() for name, value in self.deployed.state_dict().items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the best weights."""
@@ -149,6 +189,19 @@ class TrainingModule(lightning.LightningModule):
             "weights were left as they were. Lower training.learning_rate, set training.clip_norm, or look at these scenes with "
             "`forecast inspect`"
         )
+
+
+def _parts(batch: GraphBatch, count: int, schema: GraphSchema) -> Iterator[GraphBatch]:
+    """The batch, or `count` parts of about as many graphs each."""
+    if count == 1:
+        yield batch
+        return
+    for graphs in torch.arange(batch.num_graphs, device=batch.ptr.device).chunk(count):
+        yield batch.select(graphs, schema)
+
+
+def _differs(value: Any, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.dim() > 0 and value.shape != parameter.shape
 
 
 def _warm_average(decay: float) -> Callable[[Any, Any, Any], None]:

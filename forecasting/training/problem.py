@@ -10,6 +10,7 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.build import GraphBuilder
 from forecasting.models.base import Forecaster
 from forecasting.packages.package import Package
+from forecasting.relaxation.base import Relaxation
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import Int, WindowSpec
 from forecasting.version import __version__
@@ -24,6 +25,7 @@ class Problem:
         anchors: partition -> (W, 2) anchors with something to score.
         model: untrained; model_name, model_arguments: how to make it again.
         topology, topology_arguments: likewise for the graph.
+        relaxation: how its symmetry loosens.
         card: provenance for the package: data, split, seed, configuration.
     """
 
@@ -36,6 +38,7 @@ class Problem:
     model_arguments: Mapping[str, Any]
     topology: str
     topology_arguments: Mapping[str, Any]
+    relaxation: Relaxation
     card: Mapping[str, Any]
 
     def batch(self, partition: str, windows: list[int]) -> GraphBatch:
@@ -46,9 +49,10 @@ class Problem:
         """The trained model with everything it needs; `results` joins the card."""
         manifest = self.dataset.manifest
         scenes = {int(scene) for scene in self.anchors["train"][:, 0]}
+        chain = self.relaxation.final_chain()
         return Package(
             model=self.model_name,
-            arguments=self.model_arguments,
+            arguments={**self.model_arguments, **({"chain": list(chain)} if chain else {})},
             schema=self.builder.schema,
             window=self.window,
             topology=self.topology,

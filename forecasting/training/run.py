@@ -20,7 +20,7 @@ from forecasting.files import write_json
 from forecasting.packages.package import save_package
 from forecasting.training.callbacks import Checkpoints, GracefulStop, Keeper, ProgressLines, Say
 from forecasting.training.loader import StepLoader, StepSampler
-from forecasting.training.module import Controller, TrainingModule
+from forecasting.training.module import TrainingModule
 from forecasting.training.problem import Problem
 from forecasting.training.settings import TrainingSettings
 
@@ -52,7 +52,6 @@ def train(
     folder: str | Path,
     *,
     resume: bool = False,
-    controller: Controller | None = None,
     say: Say | None = None,
     keep_all_checkpoints: bool = False,
 ) -> TrainingResult:
@@ -61,7 +60,6 @@ def train(
     Args:
         problem: what to learn; settings: how; folder: of the run.
         resume: continue from the folder's last checkpoint, exactly.
-        controller: of relaxation.
         say: told a plain line now and then; by default standard error.
         keep_all_checkpoints: also keep each checkpoint under its step.
 
@@ -82,7 +80,7 @@ def train(
     torch.manual_seed(settings.seed)
     if settings.precision == "64":
         problem.model.to(torch.float64)
-    module = TrainingModule(problem, settings, steps, controller)
+    module = TrainingModule(problem, settings, steps)
     keeper = Keeper(settings, sampler.steps_per_epoch, steps, place, say)
     saver = Checkpoints(checkpoint, settings.checkpoint_every_steps, keep_all_checkpoints)
     callbacks = [keeper, GracefulStop(keeper), saver, ProgressLines(sampler.steps_per_epoch, steps)]

@@ -34,6 +34,7 @@ class TrainingSettings:
 
     epochs: int = 100
     batch_size: int = 64
+    accumulate: int = 1
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -55,7 +56,7 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices"):
+        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices", "accumulate"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training.{name} must be at least 1, found {getattr(self, name)}")
         pick(OPTIMIZERS, self.optimizer, "training.optimizer")

@@ -5,11 +5,18 @@ import pytest
 from forecasting.testing.scenes import random_dataset
 from forecasting.training import assemble
 
-TINY = {"hidden": 6, "layers": 2}
+SMALLEST = {
+    "egnn": {"hidden": 6, "layers": 2},
+    "segnn": {"hidden": 8, "layers": 2},
+    "egno": {"hidden": 6, "layers": 2},
+    "newton": {},
+}
+"""Relaxable models, as small as they go."""
 
 
-def config(data: Path, **training):
-    """A small configuration as the command line would compose it."""
+def config(data: Path, relaxation="strict", model="egnn", **training):
+    """A small configuration as the command line would compose it; a relaxation is a name, or a name and its arguments."""
+    name, arguments = (relaxation, {}) if isinstance(relaxation, str) else relaxation
     settings = {"epochs": 3, "batch_size": 8, "checkpoint_every_steps": 1, "learning_rate": 1e-2, "validate_every": 1}
     return {
         "data": {
@@ -25,7 +32,8 @@ def config(data: Path, **training):
             "length": None,
         },
         "graph": {"name": "complete", "arguments": {}},
-        "model": {"name": "egnn", "arguments": TINY},
+        "model": {"name": model, "arguments": dict(SMALLEST[model])},
+        "relaxation": {"name": name, "arguments": arguments},
         "training": {**settings, **training},
         "seed": 0,
         "data_root": str(data.parent),

@@ -1,6 +1,7 @@
 """What a run promises besides exact resume."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from forecasting.errors import DataError, NumericalError, UsageError
 from forecasting.objectives.losses import LOSSES
 from forecasting.packages import load_package
+from forecasting.relaxation.base import Price, Relaxation
 from forecasting.training import TrainingSettings, assemble, train
 from forecasting.training.loader import StepSampler
 from forecasting.training.module import TrainingModule
@@ -148,26 +150,37 @@ def test_missing_logger_packages_say_what_to_install(problem, tmp_path, monkeypa
         train(*problem(logger="tensorboard"), tmp_path / "run", say=quiet)
 
 
-class Shrinking(torch.nn.Module):
-    """A controller that prices the size of the embedding and raises its price after every step."""
+class Shrinking(Price):
+    """A price on the size of the embedding that rises after every step."""
 
     def __init__(self):
         super().__init__()
         self.register_buffer("price", torch.tensor(1.0))
 
-    def penalty(self, model):
-        return self.price * model.embedding.weight.square().sum()
+    def forward(self, moment):
+        return self.price * moment.model.embedding.weight.square().sum()
 
-    def after_step(self, model):
+    def after_step(self, model, progress):
         self.price += 1
 
 
-def test_a_controller_is_asked_every_step_and_its_state_is_kept(problem, tmp_path):
+def test_prices_are_asked_every_step_and_their_state_is_kept(problem, tmp_path):
     sizes = {}
-    for name, controller in (("without", None), ("with", Shrinking())):
+    for name, prices in (("without", []), ("with", [Shrinking()])):
         built, settings = problem(clip_norm=None, epochs=6)
-        result = train(built, settings, tmp_path / name, controller=controller, say=quiet)
+        built = replace(built, relaxation=Relaxation(name, None, prices))
+        result = train(built, settings, tmp_path / name, say=quiet)
         sizes[name] = float(built.model.embedding.weight.detach().square().sum())
     assert sizes["with"] < 0.5 * sizes["without"]
     state = torch.load(tmp_path / "with" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert float(state["state_dict"]["controller.price"]) == 1 + result.steps
+    assert float(state["state_dict"]["relaxation.prices.0.price"]) == 1 + result.steps
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(problem, tmp_path):
+    weights = {}
+    for parts in (1, 3):
+        built, settings = problem(accumulate=parts, clip_norm=0.1, optimizer="sgd", precision="64")
+        train(built, settings, tmp_path / str(parts), say=quiet)
+        weights[parts] = torch.cat([value.detach().flatten() for value in built.model.parameters()])
+    torch.testing.assert_close(weights[1], weights[3], rtol=1e-9, atol=1e-11)
+    assert (weights[1] != weights[3]).any()

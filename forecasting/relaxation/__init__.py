@@ -1,0 +1,1 @@
+"""How symmetry loosens: who sets the levels, and what a level costs."""

@@ -1,0 +1,183 @@
+"""Mixed symmetries, found while learning: levels and duals for every subgroup, the axis from the maps, and a refit."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from forecasting.errors import UsageError
+from forecasting.models.base import Forecaster
+from forecasting.models.relaxed import RelaxedMap, linear_layers
+from forecasting.relaxation.base import Moment, Relaxation
+from forecasting.relaxation.duals import Resilient
+from forecasting.relaxation.levels import Learned
+from forecasting.relaxation.operators import Distances
+from forecasting.symmetry.preferred_axis import preferred_axis
+
+logger = logging.getLogger(__name__)
+SEARCH, LEAN, REFIT = range(3)
+
+
+class Mixed(Relaxation):
+    """J = task + Σ_{l,k} λ_{l,k} c_{l,k} + s(t) λ Σ_G |M − P_G M|², in three stages.
+
+    1. *Search*: along O(3) ⊃ SO(3) ⊃ {1}, every layer and step with its own γ and dual (`Resilient`); s falls as a cosine.
+    2. *Lean*: the axis n is the one with the largest SO(2)(n) share of what breaks the rotations (`preferred_axis`); the maps are
+       split anew along O(3) ⊃ C∞v(n) ⊃ SO(2)(n) ⊃ {1}, levels and duals begin again.
+    3. *Refit*: of the networks that keep the first k parts, the most symmetric whose validation loss is within `tolerance` of
+       the full one is kept; what it drops is dropped for good, prices end, and the rest learns on.
+
+    Without an axis to look for (planar data, or a chain the user names) the first two stages are one.
+
+    Args:
+        chain: groups of the search; empty takes O(3) ⊃ SO(3), in the plane C∞v(z) ⊃ SO(2)(z).
+        about: groups of the second stage, with ``n`` for the axis; empty keeps the chain.
+        lean_at, refit_at: shares of training at which the stages begin.
+        rate, rho: of the duals, see `Resilient`; strength: λ.
+        tolerance: see above; kept weights are those of the last stage.
+    """
+
+    stage: Tensor
+    axis: Tensor
+    kept: Tensor
+
+    def __init__(
+        self,
+        chain: Sequence[str] = (),
+        about: Sequence[str] = ("O(3)", "C∞v(n)", "SO(2)(n)"),
+        lean_at: float = 0.45,
+        refit_at: float = 0.75,
+        rate: float = 2e-4,
+        rho: float = 1.0,
+        strength: float = 1e-3,
+        tolerance: float = 1.1,
+    ) -> None:
+        if not 0 < lean_at <= refit_at < 1:
+            raise UsageError(f"mixed: 0 < lean_at ≤ refit_at < 1 is expected, found {lean_at} and {refit_at}")
+        super().__init__("mixed", Learned(), [Resilient(rho=rho, rate=rate)], chain)
+        self.first, self.about = tuple(chain), tuple(about)
+        self.lean_at, self.refit_at = lean_at, refit_at
+        self.strength, self.tolerance = strength, tolerance
+        self.register_buffer("stage", torch.zeros((), dtype=torch.long))
+        self.register_buffer("axis", torch.zeros(3, dtype=torch.float64))
+        self.register_buffer("kept", torch.zeros((), dtype=torch.long))
+
+    def chain_for(self, dim: int) -> tuple[str, ...]:
+        """See `Relaxation.chain_for`."""
+        return self.first or (("O(3)", "SO(3)") if dim == 3 else ("C∞v(z)", "SO(2)(z)"))
+
+    def attach(self, model: Forecaster) -> None:
+        """See `Relaxation.attach`."""
+        super().attach(model)
+        if len(linear_layers(model)) == 0:
+            raise UsageError("mixed relaxes linear maps; perceptron branches have no parts to keep")
+        self.dim = model.schema.dim
+        self._measure(model)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The chain of the present stage."""
+        if int(self.stage) == SEARCH or not self._searches:
+            return self.chain_for(self.dim)
+        axis = ",".join(f"{value:.9f}" for value in self.axis.tolist())
+        return tuple(name.replace("(n)", f"({axis})") for name in self.about)
+
+    @property
+    def _searches(self) -> bool:
+        return self.dim == 3 and not self.first and bool(self.about)
+
+    def before_step(self, model: Forecaster, progress: float, validate: Callable[[], float]) -> bool:
+        """See `Relaxation.before_step`."""
+        changed = False
+        if int(self.stage) == SEARCH and progress >= self.lean_at and self._searches:
+            self._lean(model)
+            changed = True
+        if int(self.stage) < REFIT and progress >= self.refit_at:
+            self._refit(model, validate)
+            changed = True
+        return super().before_step(model, progress, validate) or changed
+
+    def follow(self, model: Forecaster) -> None:
+        """See `Relaxation.follow`."""
+        if int(self.stage) == SEARCH:
+            return
+        for layer in linear_layers(model).values():
+            layer.split_along(self.groups)
+            layer.gamma.requires_grad_(int(self.stage) < REFIT)
+        self._measure(model)
+
+    def penalty(self, moment: Moment) -> Tensor:
+        """See `Relaxation.penalty`."""
+        if int(self.stage) == REFIT:
+            return moment.forecast.displacement.new_zeros(())
+        fade = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * moment.progress / self.refit_at)))
+        return super().penalty(moment) + fade * self.strength * self.distances.squared(moment.model)[:, 1].sum()
+
+    def after_step(self, model: Forecaster, progress: float) -> None:
+        """See `Relaxation.after_step`."""
+        if int(self.stage) < REFIT:
+            super().after_step(model, progress)
+
+    def may_keep(self, progress: float) -> bool:
+        """See `Relaxation.may_keep`."""
+        return progress >= self.refit_at
+
+    def final_chain(self) -> tuple[str, ...]:
+        """See `Relaxation.final_chain`."""
+        return self.groups
+
+    def trace(self, model: Forecaster) -> dict[str, float]:
+        """See `Relaxation.trace`."""
+        axis = {f"axis/{name}": value for name, value in zip("xyz", self.axis.tolist(), strict=True)}
+        return {"stage": float(self.stage), "kept": float(self.kept), **axis, **super().trace(model)}
+
+    def _lean(self, model: Forecaster) -> None:
+        maps = [(f"{layer.irreps_in}+1x0e", layer.irreps_out, layer.effective()) for layer in linear_layers(model).values()]
+        found = preferred_axis(maps)
+        self.axis.copy_(torch.from_numpy(found.axis))
+        self.stage.fill_(LEAN)
+        logger.info("mixed: axis %s holds %.3g of the breaking (|M|² %.3g)", found.axis.round(4), found.share, found.size)
+        self.follow(model)
+        for layer in linear_layers(model).values():
+            layer.gamma.data.fill_(1)
+        self._duals().restart(model)
+
+    @torch.no_grad()
+    def _refit(self, model: Forecaster, validate: Callable[[], float]) -> None:
+        layers = list(linear_layers(model).values())
+        count = len(layers[0].gamma)
+        full = validate()
+        losses = []
+        for parts in range(count + 1):
+            losses.append(full if parts == count else _without(layers, parts, validate))
+            if losses[-1] <= self.tolerance * full:
+                break
+        self.kept.fill_(len(losses) - 1)
+        self.stage.fill_(REFIT)
+        name = (*self.groups, "nothing")[int(self.kept)]
+        logger.info("mixed: validation %s, the full network %.4g; kept: %s", [f"{loss:.4g}" for loss in losses], full, name)
+        for layer in layers:
+            layer.gamma.data[int(self.kept) :] = 0
+            layer.gamma.requires_grad_(False)
+            layer.gamma.grad = None
+
+    def _measure(self, model: Forecaster) -> None:
+        self.distances = Distances(self.groups, model)
+
+    def _duals(self) -> Resilient:
+        (price,) = self._prices()
+        if not isinstance(price, Resilient):
+            raise TypeError(type(price))
+        return price
+
+
+def _without(layers: Sequence[RelaxedMap], parts: int, validate: Callable[[], float]) -> float:
+    """Validation loss of the network that keeps the first `parts` parts only."""
+    before = [layer.gamma.detach().clone() for layer in layers]
+    for layer in layers:
+        layer.gamma.data[parts:] = 0
+    loss = validate()
+    for layer, gamma in zip(layers, before, strict=True):
+        layer.gamma.data.copy_(gamma)
+    return loss

@@ -1,0 +1,202 @@
+"""Prices on the maps themselves: exact distances from the maps that a group keeps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from forecasting.errors import UsageError
+from forecasting.models.base import Forecaster
+from forecasting.models.relaxed import RelaxedMap, linear_layers
+from forecasting.relaxation.base import Moment, Price
+from forecasting.symmetry.groups import parse_group
+from forecasting.symmetry.projectors import Projector
+
+NORMS = ("frobenius", "squared", "spectral")
+
+
+class Distances(nn.Module):
+    """|M − P_G M|² and |P_G M|² of every map of a model, for several groups.
+
+    Maps of one shape are taken together.
+
+    Args:
+        groups: names; model: whose maps.
+    """
+
+    def __init__(self, groups: Sequence[str], model: Forecaster) -> None:
+        super().__init__()
+        self.kinds: dict[tuple[str, str], list[str]] = {}
+        for name, layer in linear_layers(model).items():
+            self.kinds.setdefault((layer.irreps_in, layer.irreps_out), []).append(name)
+        self.projectors = nn.ModuleList(
+            Projector(parse_group(group), before, after, bias=True) for group in groups for before, after in self.kinds
+        )
+        self.groups = list(groups)
+
+    def stacks(self, model: Forecaster) -> list[Tensor]:
+        """(L, d_out, d_in + 1) effective maps of each shape."""
+        layers = linear_layers(model)
+        return [torch.stack([layers[name].effective() for name in names]) for names in self.kinds.values()]
+
+    def squared(self, model: Forecaster) -> Tensor:
+        """(G, 2) Σ over maps of |P_G M|² and |M − P_G M|²."""
+        stacks = self.stacks(model)
+        rows = []
+        for index in range(len(self.groups)):
+            of_group = self.of(index)
+            rows.append(
+                torch.stack([one.squared_norms(stack).sum(0) for one, stack in zip(of_group, stacks, strict=True)]).sum(0)
+            )
+        return torch.stack(rows)
+
+    def of(self, index: int) -> list[Projector]:
+        """The projectors of one group, one for each shape."""
+        count = len(self.kinds)
+        return [one for one in list(self.projectors)[index * count : (index + 1) * count] if isinstance(one, Projector)]
+
+    def codimension(self, index: int) -> float:
+        """Share of the maps' dimensions that the group forbids, weighted by how many maps there are."""
+        counts = [len(names) for names in self.kinds.values()]
+        forbidden = sum(one.codimension * count for one, count in zip(self.of(index), counts, strict=True))
+        whole = sum((one.codimension + one.dimension) * count for one, count in zip(self.of(index), counts, strict=True))
+        return forbidden / whole
+
+
+class ProjectionPrice(Price):
+    """λ_G |P M| + λ_⊥ |M − P M| over all maps M, for one group (Berndt & Stuehmer, arXiv 2601.05028).
+
+    Args:
+        group: G; keep: λ_G; leave: λ_⊥.
+        norm: ``frobenius`` as in the paper's text, ``squared`` as in its program, or ``spectral`` (dearer).
+
+    Raises:
+        UsageError: if the norm is none of these.
+    """
+
+    def __init__(self, group: str = "SO(3)", keep: float = 1e-5, leave: float = 1e-2, norm: str = "squared") -> None:
+        super().__init__()
+        if norm not in NORMS:
+            raise UsageError(f"unknown norm '{norm}' of the projection price; choose from {', '.join(NORMS)}")
+        self.group, self.keep, self.leave, self.norm = group, keep, leave, norm
+
+    def attach(self, model: Forecaster) -> None:
+        """See `Price.attach`."""
+        self.distances = Distances([self.group], model)
+
+    def forward(self, moment: Moment) -> Tensor:
+        """See `Price.forward`."""
+        if self.norm == "squared":
+            kept, left = self.distances.squared(moment.model)[0]
+            return self.keep * kept + self.leave * left
+        total = []
+        for projector, stack in zip(self.distances.of(0), self.distances.stacks(moment.model), strict=True):
+            for weight, part in ((self.keep, projector.project(stack)), (self.leave, projector.residual(stack))):
+                total.append(weight * _size(part, self.norm).sum())
+        return torch.stack(total).sum()
+
+
+def _size(matrices: Tensor, norm: str) -> Tensor:
+    """(L,) of (L, rows, columns)."""
+    if norm == "spectral":
+        found: Tensor = torch.linalg.matrix_norm(matrices + 1e-12, ord=2)
+        return found
+    return (matrices.square().sum((-2, -1)) + 1e-24).sqrt()
+
+
+class LeaningPrice(Price):
+    """Σ_G λ_G |M − P_G M|²/2 over several groups, the λ_G tuned once during training (Kim et al., PER, ICML 2023).
+
+    At `tune_at`, λ_G ← λ_G (min_{G'} r_{G'} / r_G)^p, where r_G is the smallest Σ_M |M − P_G M|²/2 met in the `window` of
+    training before it: what the data let the network lean towards keeps its strength, the rest loses it. r_G is divided by the
+    share of dimensions that G forbids, since a group that forbids little is near to everything (`normalized=False`: as
+    published). The published program takes the whole vector of r_G whenever one of them falls; each is taken by itself here.
+
+    Args:
+        groups: names, the largest first; strength: λ of all but the first, whose λ is 0 because its subgroups imply it
+            (`first`: another value for it).
+        tune_at: share of training after which λ is set, once; window: share of training before it that is watched.
+        power: p; normalized: see above; anneal: multiply by a cosine from 1 to 0 over training.
+    """
+
+    strengths: Tensor
+    smallest: Tensor
+    tuned: Tensor
+
+    def __init__(
+        self,
+        groups: Sequence[str] = ("O(3)", "C∞v(x)", "C∞v(y)", "C∞v(z)"),
+        strength: float = 0.3,
+        first: float = 0.0,
+        tune_at: float = 0.25,
+        window: float = 0.05,
+        power: float = 2.0,
+        normalized: bool = True,
+        anneal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.groups, self.tune_at, self.window, self.power = tuple(groups), tune_at, window, power
+        self.normalized, self.anneal = normalized, anneal
+        self.register_buffer("strengths", torch.tensor([first, *[strength] * (len(groups) - 1)]))
+        self.register_buffer("smallest", torch.full((len(groups),), torch.inf))
+        self.register_buffer("tuned", torch.zeros((), dtype=torch.bool))
+
+    def attach(self, model: Forecaster) -> None:
+        """See `Price.attach`."""
+        self.distances = Distances(self.groups, model)
+        shares = [self.distances.codimension(index) if self.normalized else 1.0 for index in range(len(self.groups))]
+        self.shares = torch.tensor(shares)
+
+    def residuals(self, model: Forecaster) -> Tensor:
+        """(G,) Σ_M |M − P_G M|²/2."""
+        return self.distances.squared(model)[:, 1] / 2
+
+    def forward(self, moment: Moment) -> Tensor:
+        """See `Price.forward`."""
+        fade = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * moment.progress))) if self.anneal else 1.0
+        return fade * (self.strengths * self.residuals(moment.model)).sum()
+
+    def after_step(self, model: Forecaster, progress: float) -> None:
+        """Watch r_G, and set λ when it is time."""
+        if bool(self.tuned) or progress < self.tune_at - self.window:
+            return
+        found = (self.residuals(model) / self.shares.to(self.strengths)).to(self.smallest)
+        self.smallest = torch.minimum(self.smallest, found)
+        if progress >= self.tune_at:
+            self.strengths = tuned_strengths(self.strengths, self.smallest, self.power)
+            self.tuned.fill_(True)
+
+    def trace(self, model: Forecaster) -> dict[str, float]:
+        """λ_G and r_G."""
+        leaning = self.residuals(model) / self.shares.to(self.strengths)
+        strengths = {f"lambda/{group}": value for group, value in zip(self.groups, self.strengths.tolist(), strict=True)}
+        return strengths | {f"r/{group}": value for group, value in zip(self.groups, leaning.tolist(), strict=True)}
+
+
+def tuned_strengths(strengths: Tensor, residuals: Tensor, power: float) -> Tensor:
+    """(G,) λ_G (min r / r_G)^p, the minimum over groups with λ > 0."""
+    least = residuals[strengths > 0].min()
+    return torch.where(strengths > 0, strengths * (least / residuals.clamp(min=1e-30)).clamp(max=1.0) ** power, strengths)
+
+
+class PriorPrice(Price):
+    """λ_0 |P_{G_0} M|² + λ_⊥ |M − P_{G_0} M|²: independent Gaussian priors on both parts (Finzi et al., RPP, NeurIPS 2021).
+
+    The part that the architecture's group keeps is not used by a relaxed map, so only the rest is priced.
+
+    Args:
+        strength: λ_⊥.
+    """
+
+    def __init__(self, strength: float = 1.0) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, moment: Moment) -> Tensor:
+        """See `Price.forward`."""
+        sizes = [_squared(layer) for layer in linear_layers(moment.model).values()]
+        return self.strength * torch.stack(sizes).sum()
+
+
+def _squared(layer: RelaxedMap) -> Tensor:
+    return layer.chain.squared_norms(layer.matrix)[1:].sum()
