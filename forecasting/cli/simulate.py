@@ -15,7 +15,7 @@ Simulate a world whose symmetry is known and write it as a data set.
   forecast simulate nbody_charged_clean --set gravity=9.81 'axis=[0.3, -0.5, 0.81]' --train 600 --test 200 -o data/gravity
 
 Worlds: nbody_charged (as published, symmetric under O_h), nbody_charged_clean (symmetric under O(3)). Both take
-bodies, steps, sample_every, gravity and axis.
+bodies, steps, sample_every, axis, and what acts along it: gravity, trap, field.
 """
 
 

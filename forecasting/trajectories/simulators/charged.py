@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
+from forecasting.trajectories.simulators._surroundings import Surroundings
 from forecasting.trajectories.simulators.base import SIMULATORS, Simulator, checked_seed
 from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
 from forecasting.trajectories.units import Unit
@@ -52,8 +53,10 @@ class _Charged(Simulator):
 
     Args:
         bodies: N; steps: integration steps; sample_every: steps between frames.
-        gravity: constant acceleration along −`axis`, added after the clip.
-        axis: (3,) direction against gravity; any length.
+        gravity: constant acceleration along −`axis`, added after the clip, as the others are.
+        trap: k of the acceleration −k (x·n) n towards the plane through the origin across `axis`.
+        field: B of the acceleration q B v × n, a magnetic field along `axis`.
+        axis: (3,) direction n; any length.
     """
 
     def __init__(
@@ -63,14 +66,15 @@ class _Charged(Simulator):
         sample_every: int = 100,
         gravity: float = 0.0,
         axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
+        trap: float = 0.0,
+        field: float = 0.0,
     ) -> None:
         self.bodies, self.steps = _whole("bodies", bodies), _whole("steps", steps)
         self.sample_every = _whole("sample_every", sample_every)
         if steps <= sample_every:
             raise UsageError(f"charged bodies: no frame is reached, need steps > sample_every, found {steps} and {sample_every}")
         self.frames = (steps - 1) // sample_every
-        self.gravity = _finite("gravity", gravity)
-        self.axis = _direction(axis)
+        self.around = Surroundings(_direction(axis), _finite("gravity", gravity), _finite("trap", trap), _finite("field", field))
 
     def clip(self, force: Float, norm: Float) -> None:
         """Limit the forces (N, 3, S) in place; `norm` (N, 1, S) is scratch space."""
@@ -85,7 +89,7 @@ class _Charged(Simulator):
     def scenes(self, count: int, seed: int) -> Iterator[Trajectory]:
         time = STEP * self.sample_every * np.arange(1, self.frames + 1, dtype=np.float64)
         options: dict[str, object] = {"seed": seed, "bodies": self.bodies, "steps": self.steps, "sample_every": self.sample_every}
-        options |= {"gravity": self.gravity, "axis": self.axis.tolist()}
+        options |= {**vars(self.around), "axis": self.around.axis.tolist()}
         index = 0
         for positions, velocities, charges, _ in self._blocks(count, seed):
             for position, velocity, charge in zip(positions, velocities, charges, strict=True):
@@ -145,7 +149,6 @@ class _Charged(Simulator):
         x = np.ascontiguousarray(x0.transpose(2, 1, 0))
         v = np.ascontiguousarray(v0.transpose(2, 1, 0))
         forces = _PairForces(charges.T)
-        pull = np.tile((-self.gravity * STEP * self.axis)[:, None], (1, BLOCK))
         scratch = np.empty((self.bodies, 1, BLOCK))
         positions, velocities = np.empty((2, BLOCK, self.frames, self.bodies, 3))
         first_clipped = np.full(BLOCK, self.steps)
@@ -161,8 +164,8 @@ class _Charged(Simulator):
             self._limit(force, scratch, largest, first_clipped, step)
             force *= STEP
             v += force
-            if self.gravity:
-                v += pull
+            if self.around:
+                self.around.kick(x, v, charges.T, STEP)
         return positions, velocities, charges, first_clipped
 
     def _limit(self, force: Float, scratch: Float, largest: Float, first_clipped: NDArray[np.int64], step: int) -> None:
@@ -238,10 +241,12 @@ class PublishedCharged(_Charged):
 
     @property
     def symmetry(self) -> str:
-        if not self.gravity:
+        if not self.around:
             return "O_h, translations"
-        aligned = np.sort(np.abs(self.axis))[1] < 1e-12
-        return "C_4v about the axis, translations" if aligned else "the part of O_h that fixes the axis, translations"
+        aligned = np.sort(np.abs(self.around.axis))[1] < 1e-12
+        if aligned and not (self.around.trap or self.around.field):
+            return "C_4v about the axis, translations"
+        return f"what O_h shares with {self.around.symmetry}"
 
     def clip(self, force: Float, norm: Float) -> None:
         np.clip(force, -LARGEST_FORCE, LARGEST_FORCE, out=force)
@@ -256,7 +261,7 @@ class CleanCharged(_Charged):
 
     @property
     def symmetry(self) -> str:
-        return "C_inf_v about the axis, translations" if self.gravity else "O(3), translations"
+        return self.around.symmetry
 
     def clip(self, force: Float, norm: Float) -> None:
         np.sqrt(np.square(force).sum(axis=1, keepdims=True), out=norm)
