@@ -1,0 +1,118 @@
+"""Layers of SEGNN on features in rows (see `_tensor_product_dense`), and the sparse matrices that they share."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from forecasting.models._tensor_product import CoupleThenProduct, Coupling, Inputs, ProductThenCouple, coupling_pattern
+from forecasting.models._tensor_product_dense import Plan, gate
+from forecasting.models._tensor_product_pattern import Entry, Pattern
+from forecasting.models._tensor_product_sparse import Sparse, weighted_sums
+
+
+class Matrices(NamedTuple):
+    """The couplings of one batch, shared by all layers.
+
+    Attributes:
+        ends: from products at both ends of an edge, and of the edge's own scalars, to the edge.
+        edges: within an edge; nodes: within a node; arriving: from edges to the nodes where they arrive.
+        head: within a node, to degree 1 only.
+    """
+
+    ends: Sparse
+    edges: Sparse
+    nodes: Sparse
+    arriving: Sparse
+    head: Sparse
+
+
+class GatedProduct(nn.Module):
+    """A tensor product that couples first, then a gate.
+
+    Args:
+        couples: which degrees meet; inputs: channels of every degree; channels: F of the output.
+    """
+
+    def __init__(self, couples: Coupling, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.degree, self.channels = couples.degree, channels
+        widths = {0: channels * (1 + couples.degree)} | {degree: channels for degree in range(1, couples.degree + 1)}
+        self.product = CoupleThenProduct(couples, inputs, widths)
+
+    def forward(self, rows: Tensor, count: int, matrix: Sparse) -> Tensor:
+        """(count · (L + 1)², F) from (count · (L + 1)², inputs)."""
+        return gate(self.product(rows, count, matrix).view(-1, self.channels), count, self.degree)
+
+
+class SEGNNLayer(nn.Module):
+    """One round of messages (Brandstetter et al. 2022, equations 7 and 8; ⊗_a are tensor products with an attribute)::
+
+        m_ij = gate(gate([f_i, f_j, s_ij] ⊗_{a_ij} W_1) ⊗_{a_ij} W_2)
+        f_i += gate([f_i, deg_i^(−p) Σ_j m_ij] ⊗_{a_i} W_3) ⊗_{a_i} W_4
+
+    Two linear maps without symmetry may be added, as ACE and CR do: one from [f_i, Σ_j m_ij] to what the gate of the update
+    returns, one from there to the update.
+
+    Args:
+        couples: which degrees meet; channels: F of every degree; scalars: width of s_ij.
+        gain: of the last weights at the start.
+    """
+
+    def __init__(self, couples: Coupling, channels: int, scalars: int, gain: float) -> None:
+        super().__init__()
+        self.degree, self.channels = couples.degree, channels
+        degrees = range(couples.degree + 1)
+        inputs = [*(Inputs(degree, channels, (0, 1)) for degree in degrees), Inputs(0, scalars, (2,))]
+        self.message_first = ProductThenCouple(inputs, couples, channels, gated=True)
+        self.message_second = GatedProduct(couples, channels, channels)
+        self.update_first = GatedProduct(couples, 2 * channels, channels)
+        self.update_second = CoupleThenProduct(couples, channels, dict.fromkeys(degrees, channels), gain)
+
+    def forward(self, rows: Tensor, scalars: Tensor, matrices: Matrices, relaxed: Sequence[nn.Module]) -> Tensor:
+        """(N · (L + 1)², F) from features of the same shape and edge scalars (E, S)."""
+        nodes, edges = len(rows) // (self.degree + 1) ** 2, len(scalars)
+        plan = (*degree_plan(nodes, self.degree, self.channels), (1, 0, *scalars.shape))
+        messages = gate(self.message_first((rows, scalars), plan, matrices.ends), edges, self.degree)
+        messages = self.message_second(messages, edges, matrices.edges)
+        before = torch.cat([rows, weighted_sums(messages, matrices.arriving)], dim=1)
+        hidden = self.update_first(before, nodes, matrices.nodes)
+        if relaxed:
+            hidden = hidden + relaxed_rows(relaxed[0], before, nodes, self.degree)
+        update = self.update_second(hidden, nodes, matrices.nodes).view_as(rows)
+        if relaxed:
+            update = update + relaxed_rows(relaxed[1], hidden, nodes, self.degree)
+        return rows + update
+
+
+def degree_plan(count: int, degree: int, channels: int) -> Plan:
+    """Each degree of features in rows as a block of `block_products`."""
+    return tuple((0, count * each**2 * channels, count * (2 * each + 1), channels) for each in range(degree + 1))
+
+
+def arriving_pattern(degree: int) -> Pattern:
+    """From nodes to the edges that arrive there, each row weighted by the one attribute; its transpose sums messages."""
+    strides = [2 * each + 1 for each in range(degree + 1)]
+    entries = [Entry(block, row, block, row, 0, (1.0,)) for block, stride in enumerate(strides) for row in range(stride)]
+    return Pattern(entries, strides, strides)
+
+
+def node_pattern(couples: Coupling, outputs: Sequence[int] | None = None) -> Pattern:
+    """Within an edge or node, to all degrees or to `outputs`."""
+    return coupling_pattern(couples, range(couples.degree + 1) if outputs is None else outputs)
+
+
+def hidden_irreps(channels: int, degree: int) -> str:
+    """F×0e + F×1o + F×2e + … in e3nn notation."""
+    return "+".join(f"{channels}x{each}{'eo'[each % 2]}" for each in range(degree + 1))
+
+
+def relaxed_rows(mapping: nn.Module, rows: Tensor, count: int, degree: int) -> Tensor:
+    """A map of features in e3nn's order [degree, channel, component], applied to features in rows."""
+    parts = rows.split([count * (2 * each + 1) for each in range(degree + 1)])
+    flat = torch.cat([part.view(count, -1, rows.shape[1]).transpose(1, 2).flatten(1) for part in parts], dim=1)
+    out: Tensor = mapping(flat)
+    channels = out.shape[1] // (degree + 1) ** 2
+    found = out.split([channels * (2 * each + 1) for each in range(degree + 1)], dim=1)
+    return torch.cat([part.unflatten(1, (channels, -1)).transpose(1, 2).flatten(0, 1) for part in found])
