@@ -41,11 +41,27 @@ class PlainLayer(nn.Module):
 
 
 def same_weights(ours, plain: PlainEGNN) -> None:
-    """Copy the weights of our EGNN (one horizon step, one velocity) into the plain one."""
+    """Copy the weights of our EGNN into the plain one: one horizon step, and of several vectors the first.
+
+    Nothing reads the plain model's last φ_h, which ours does not have.
+    """
     plain.embedding.load_state_dict(ours.embedding.state_dict())
-    for mine, theirs in zip(ours.layers, plain.layers, strict=True):
-        theirs.phi_e[0].load_state_dict(mine.edge_first.state_dict())
-        theirs.phi_e[2].load_state_dict(mine.edge_rest[1].state_dict())
-        theirs.phi_x.load_state_dict(mine.coordinate_net.state_dict())
-        theirs.phi_v.load_state_dict(mine.velocity_net.state_dict())
-        theirs.phi_h.load_state_dict(mine.node_net.state_dict())
+    with torch.no_grad():
+        for mine, theirs in zip(ours.layers, plain.layers, strict=True):
+            w, width = mine.weights(), mine.nodes.shape[1]
+            from_source, from_target, own, *update = w.nodes.split(width)
+            bias = w.nodes_bias.split(width)
+            _fill(theirs.phi_e[0], torch.cat([from_target, from_source, w.pair], dim=1), bias[0])
+            _fill(theirs.phi_e[2], w.second, w.second_bias)
+            _fill(theirs.phi_x[0], w.weigh, w.weigh_bias)
+            theirs.phi_x[2].weight.copy_(w.last)
+            _fill(theirs.phi_v[0], own, bias[1])
+            _fill(theirs.phi_v[2], w.push[:1], w.push_bias[:1])
+            if update:
+                _fill(theirs.phi_h[0], torch.cat([*update, w.received], dim=1), bias[2])
+                _fill(theirs.phi_h[2], w.out, w.out_bias)
+
+
+def _fill(layer: nn.Linear, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)

@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
+from forecasting.models._newton_trust import Redescending
 from forecasting.models.mlp import perceptron
 from forecasting.models.relaxed import RelaxedMap
 
@@ -25,9 +26,9 @@ class Law:
 
     Attributes:
         source, target: (E,) ends of edges; edge_graph: (E,), graph: (N,) where they belong; graphs: B.
-        weight: (E, M) of the M distance functions exp(constant + c₁ ℓ + c₂ ℓ²), ℓ = log(r² + softness²).
-        constant: (M,); slopes: (2, M) c₁, c₂; softness: (1,) [L].
-        limit: (1,) [L/τ²] longest pull.
+        weight: (E, M) of the M distance functions exp(constant + c₁ ℓ + c₂ ℓ²), ℓ = log(r² + softness).
+        constant: (M,); slopes: (2, M) c₁, c₂; softness: (E, 1) [L²].
+        limit: (N, 1) [L/τ²] longest pull; delay: (N, 1) [τ] from the time of the positions to that of the velocities.
         drag: (N, 1) [1/τ]; push: (N, 3) [L/τ²] constant acceleration.
         matrix: (6, 3) on (v, x), of the relaxed map; None in a strict model.
     """
@@ -42,6 +43,7 @@ class Law:
     slopes: Tensor
     softness: Tensor
     limit: Tensor
+    delay: Tensor
     drag: Tensor
     push: Tensor
     matrix: Tensor | None
@@ -50,7 +52,7 @@ class Law:
         """Acceleration (N, 3) that positions (N, 3) cause, strength (E, 1) per distance, squared distance (E, 1)."""
         difference = x.index_select(0, self.target) - x.index_select(0, self.source)
         squared = difference.square().sum(-1, keepdim=True)
-        level = (squared + self.softness.square()).log()
+        level = (squared + self.softness).log()
         strength = (torch.addmm(self.constant, torch.cat([level, level.square()], 1), self.slopes).exp() * self.weight).sum(
             1, True
         )
@@ -69,7 +71,7 @@ class Law:
 
     def rate(self, strength: Tensor, squared: Tensor) -> Tensor:
         """(B,) [1/τ²] the squared rate of the quickest pair of each graph: |acceleration| / distance, both bounded."""
-        quickest = torch.minimum(strength.abs(), self.limit / (squared + _CROSSING**2).sqrt()).squeeze(-1)
+        quickest = torch.minimum(strength.abs(), self.limit[self.target] / (squared + _CROSSING**2).sqrt()).squeeze(-1)
         return quickest.new_zeros(self.graphs).scatter_reduce(0, self.edge_graph, quickest, "amax")
 
     def detached(self) -> "Law":
@@ -88,6 +90,9 @@ class Law:
             graph=graph_place[self.graph[nodes]],
             graphs=len(graphs),
             weight=self.weight[edges],
+            softness=self.softness[edges],
+            limit=self.limit[nodes],
+            delay=self.delay[nodes],
             drag=self.drag[nodes],
             push=self.push[nodes],
         )
@@ -138,8 +143,8 @@ class LawOfMotion(nn.Module):
         self.register_buffer("slopes", slopes, persistent=False)
         self.pair_net = _from_zero(perceptron([edge_width, hidden, hidden, len(constant)]))
         self.node_net = _from_zero(perceptron([self.context, hidden, 1 + self.pushes]))
-        self.log_limit = nn.Parameter(torch.full((1,), limit).log())
-        self.log_softness = nn.Parameter(torch.full((1,), _SOFT).log())
+        self.limit = limit
+        self.shared = nn.Parameter(torch.zeros(3))
 
     def forward(self, batch: GraphBatch, relaxed: RelaxedMap | None = None) -> Law:
         """The law of these graphs; `relaxed` adds what it makes of (context, v, x) of a node."""
@@ -148,10 +153,12 @@ class LawOfMotion(nn.Module):
         about = [nodes[target], nodes[source], *(batch[name][source] * batch[name][target] for name in self.products)]
         if self.edge_types:
             about.append(one_hot(batch.edge_type, self.edge_types).to(nodes.dtype))
-        drag, *pushes = self.node_net(nodes).split([1, self.pushes] if self.pushes else [1], dim=-1)
-        push = torch.zeros_like(batch.position[:, -1])
-        if self.pushes:
-            push = torch.einsum("nk,nkd->nd", pushes[0], self._known(batch))
+        edge_graph, graphs = batch.batch[target], batch.num_graphs
+        weight = Redescending.apply(self.pair_net(torch.cat(about, dim=-1)), edge_graph, graphs)
+        own = Redescending.apply(self.node_net(nodes), batch.batch, graphs)
+        drag, push = own[:, :1], torch.einsum("nk,nkd->nd", own[:, 1:], self._known(batch))
+        shared = Redescending.apply(self.shared.expand(graphs, -1), torch.arange(graphs, device=target.device), graphs)
+        limit, softness = self.limit * shared[:, :1].exp(), _SOFT * shared[:, 1:2].exp()
         matrix = None
         if relaxed is not None:
             whole = relaxed.effective()
@@ -160,14 +167,15 @@ class LawOfMotion(nn.Module):
         return Law(
             source=source,
             target=target,
-            edge_graph=batch.batch[target],
+            edge_graph=edge_graph,
             graph=batch.batch,
-            graphs=batch.num_graphs,
-            weight=self.pair_net(torch.cat(about, dim=-1)),
+            graphs=graphs,
+            weight=weight,
             constant=self.constant,
             slopes=self.slopes,
-            softness=self.log_softness.exp(),
-            limit=self.log_limit.exp(),
+            softness=softness[edge_graph].square(),
+            limit=limit[batch.batch],
+            delay=shared[batch.batch, 2:],
             drag=_LARGEST_DRAG * torch.tanh(drag / _LARGEST_DRAG),
             push=push,
             matrix=matrix,

@@ -1,4 +1,4 @@
-"""Gradients of a forecast that two runs disagree about."""
+"""Gradients through motion that may be chaotic: as large there as they are useless."""
 
 from typing import Any
 
@@ -11,16 +11,11 @@ _OUTLIER = 3.0
 
 
 class Trusted(torch.autograd.Function):
-    """The value of the fine run with the gradient of the coarse one, as far as it can be trusted.
-
-    Where motion is chaotic, gradients are as large as they are useless, and squared errors are largest there. So the gradient
-    of a graph is multiplied by `trust`, and by 1 / (1 + (n / n₀)²) with n its norm and n₀ three times the median of the batch (a
-    redescending estimator). The value, and so what a model forecasts, knows nothing of either.
-    """
+    """The value of the fine run (N, H, 3) with `trust` (B,) times the gradient of the coarse one."""
 
     @staticmethod
     def forward(ctx: Any, coarse: Tensor, fine: Tensor, trust: Tensor, graph: Tensor) -> Tensor:
-        """(N, H, 3) `fine`; trust (B,), graph (N,)."""
+        """(N, H, 3); graph (N,)."""
         ctx.save_for_backward(trust, graph)
         return fine.clone()
 
@@ -28,7 +23,31 @@ class Trusted(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         """See the class."""
         trust, graph = ctx.saved_tensors
-        norm = edge_sum(grads[0].square().sum((1, 2)), graph, len(trust)).sqrt()
-        usual = _OUTLIER * norm.median().clamp(min=torch.finfo(norm.dtype).tiny)
-        factor = trust / (1 + (norm / usual).square())
-        return grads[0] * factor[graph][:, None, None], None, None, None
+        return grads[0] * trust[graph][:, None, None], None, None, None
+
+
+class Redescending(torch.autograd.Function):
+    """The identity of (R, C) rows, whose gradient leaves out what is unusual.
+
+    The gradient of a graph, with n its norm over all its rows, is multiplied by 1 / (1 + (n / n₀)²), n₀ three times the median of
+    those in the batch that are not 0; where n is not finite it is 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, graph: Tensor, graphs: int) -> Tensor:
+        """(R, C); graph (R,) of `graphs` in all."""
+        ctx.save_for_backward(graph)
+        ctx.graphs = graphs
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """See the class."""
+        (graph,) = ctx.saved_tensors
+        norm = edge_sum(grads[0].square().sum(1), graph, ctx.graphs).sqrt()
+        usual = norm[(norm > 0) & norm.isfinite()]
+        if not len(usual):
+            return torch.zeros_like(grads[0]), None, None
+        factor = 1 / (1 + (norm / (_OUTLIER * usual.median())).square())
+        factor = torch.where(norm.isfinite(), factor, 0.0)[graph][:, None]
+        return torch.where(factor > 0, grads[0] * factor, 0.0), None, None

@@ -69,7 +69,6 @@ class Newton(Forecaster):
         self.accuracy, self.fewest, self.most, self.steps = accuracy, fewest, most, steps
         self.law = LawOfMotion(schema, hidden, bumps, limit, scalars, products)
         self.older = nn.Parameter(torch.zeros(schema.velocities - 1))
-        self.delay = nn.Parameter(torch.zeros(1))
         self.node_inputs = NodeInvariants(schema, scalars)
         self.edge_inputs = EdgeInvariants(schema, products)
         self.correction = None
@@ -98,7 +97,7 @@ class Newton(Forecaster):
         v = batch.velocity[:, -1]
         known = (batch.velocity_valid[:, :-1] & batch.velocity_valid[:, -1:])[..., None]
         older = torch.einsum("c,ncd->nd", self.older, (batch.velocity[:, :-1] - v[:, None]) * known)
-        return v + older + self.delay * law.pull(batch.position[:, -1])[0]
+        return v + older + law.delay * law.pull(batch.position[:, -1])[0]
 
     def _corrected(self, batch: GraphBatch, flow: Flow, coarse: Tensor, apart: Tensor, widest: Tensor) -> Tensor:
         """(N, H, 3) what the network adds; it sees the runs without gradients."""

@@ -17,6 +17,8 @@ from forecasting.symmetry.preferred_axis import preferred_axis
 
 logger = logging.getLogger(__name__)
 SEARCH, LEAN, REFIT = range(3)
+LOOKS = 5
+"""Times that the axis is looked for: when the second stage begins, and evenly until it ends."""
 
 
 class Mixed(Relaxation):
@@ -24,7 +26,7 @@ class Mixed(Relaxation):
 
     1. *Search*: along O(3) ⊃ SO(3) ⊃ {1}, every layer and step with its own γ and dual (`Resilient`); s falls as a cosine.
     2. *Lean*: the axis n is the one with the largest SO(2)(n) share of what breaks the rotations (`preferred_axis`); the maps are
-       split anew along O(3) ⊃ C∞v(n) ⊃ SO(2)(n) ⊃ {1}, levels and duals begin again.
+       split anew along O(3) ⊃ C∞v(n) ⊃ SO(2)(n) ⊃ {1}, levels and duals begin again. As the maps settle, n is looked for again.
     3. *Refit*: of the networks that keep the first k parts, the most symmetric whose validation loss is within `tolerance` of
        the full one is kept; what it drops is dropped for good, prices end, and the rest learns on.
 
@@ -39,6 +41,7 @@ class Mixed(Relaxation):
     """
 
     stage: Tensor
+    looks: Tensor
     axis: Tensor
     kept: Tensor
 
@@ -60,6 +63,7 @@ class Mixed(Relaxation):
         self.lean_at, self.refit_at = lean_at, refit_at
         self.strength, self.tolerance = strength, tolerance
         self.register_buffer("stage", torch.zeros((), dtype=torch.long))
+        self.register_buffer("looks", torch.zeros((), dtype=torch.long))
         self.register_buffer("axis", torch.zeros(3, dtype=torch.float64))
         self.register_buffer("kept", torch.zeros((), dtype=torch.long))
 
@@ -89,10 +93,7 @@ class Mixed(Relaxation):
 
     def before_step(self, model: Forecaster, progress: float, validate: Callable[[], float]) -> bool:
         """See `Relaxation.before_step`."""
-        changed = False
-        if int(self.stage) == SEARCH and progress >= self.lean_at and self._searches:
-            self._lean(model)
-            changed = True
+        changed = self._look(model, progress)
         if int(self.stage) < REFIT and progress >= self.refit_at:
             self._refit(model, validate)
             changed = True
@@ -132,16 +133,24 @@ class Mixed(Relaxation):
         axis = {f"axis/{name}": value for name, value in zip("xyz", self.axis.tolist(), strict=True)}
         return {"stage": float(self.stage), "kept": float(self.kept), **axis, **super().trace(model)}
 
-    def _lean(self, model: Forecaster) -> None:
+    def _look(self, model: Forecaster, progress: float) -> bool:
+        """Find the axis when it is time, and split the maps about it."""
+        due = self.lean_at + int(self.looks) * (self.refit_at - self.lean_at) / (LOOKS - 1)
+        if not self._searches or int(self.looks) == LOOKS or progress < due:
+            return False
         maps = [(f"{layer.irreps_in}+1x0e", layer.irreps_out, layer.effective()) for layer in linear_layers(model).values()]
         found = preferred_axis(maps)
-        self.axis.copy_(torch.from_numpy(found.axis))
-        self.stage.fill_(LEAN)
         logger.info("mixed: axis %s holds %.3g of the breaking (|M|² %.3g)", found.axis.round(4), found.share, found.size)
+        self.axis.copy_(torch.from_numpy(found.axis))
+        self.looks += 1
+        first = int(self.stage) == SEARCH
+        self.stage.fill_(LEAN)
         self.follow(model)
-        for layer in linear_layers(model).values():
-            layer.gamma.data.fill_(1)
-        self._duals().restart(model)
+        if first:
+            for layer in linear_layers(model).values():
+                layer.gamma.data.fill_(1)
+            self._duals().restart(model)
+        return True
 
     @torch.no_grad()
     def _refit(self, model: Forecaster, validate: Callable[[], float]) -> None:
