@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from forecasting.cli.output import Progress, note, print_table
-from forecasting.cli.reading import add_read_arguments, ingest_options
+from forecasting.cli.reading import add_ingest_arguments, ingest_options
 
 SUMMARY = "errors on plain, turned, translated and mirrored test copies, baselines beside them"
 DESCRIPTION = """\
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the transforms")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--data-root", default="data", help="where data sets made from raw files are kept (default: data)")
-    add_read_arguments(parser)
+    add_ingest_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from forecasting.cli.output import Progress, note
-from forecasting.cli.reading import add_read_arguments, ingest_options
+from forecasting.cli.reading import add_ingest_arguments, ingest_options
 
 SUMMARY = "turn trajectory files into a data set folder"
 DESCRIPTION = """\
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("files", nargs="+", help="files and folders")
     parser.add_argument("-o", "--output", required=True, help="folder of the data set")
-    add_read_arguments(parser)
+    add_ingest_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

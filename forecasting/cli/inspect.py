@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from forecasting.cli.output import note, print_table
-from forecasting.cli.reading import add_read_arguments, ingest_options
+from forecasting.cli.reading import add_read_arguments, read_options
 
 SUMMARY = "what is in a trajectory file, a data set or a package"
 DESCRIPTION = """\
@@ -121,13 +121,12 @@ def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
     from forecasting.trajectories.validation import validate
 
     result: dict[str, Any] = {}
-    read = ingest_options(options)
     if (first / "manifest.json").exists():
         dataset = Dataset(first)
         result["symmetry"] = dataset.manifest.symmetry
-        source: Iterator[Trajectory] = (dataset.trajectory(index) for index in range(len(dataset)))
+        source: Iterator[Trajectory] = dataset.trajectories()
     else:
-        source = read_trajectories(options.paths, read.read, read.format)
+        source = read_trajectories(options.paths, read_options(options), options.format)
     scenes, findings, drawn, seen, more = [], [], False, 0, False
     for scene in source:
         if more := seen > POSITIONS and not options.all:

@@ -36,18 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         result = options.perform(options)
+        if options.json:
+            print_json(result)
+        else:
+            options.present(result)
+        sys.stdout.flush()
     except ForecastingError as error:
         return _fail(options, str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail(options, "interrupted", 130)
     except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # nobody reads on, so nothing is flushed at the end either
         return 0
     except OSError as error:
         return _fail(options, f"{error.filename or 'the system'}: {error.strerror or error}", 3)
-    if options.json:
-        print_json(result)
-    else:
-        options.present(result)
     return 0
 
 

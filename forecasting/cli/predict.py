@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from forecasting.cli.output import Progress, note
-from forecasting.cli.reading import add_read_arguments, ingest_options
+from forecasting.cli.reading import add_ingest_arguments, ingest_options
 
 SUMMARY = "forecast the future of new files"
 DESCRIPTION = """\
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--every", type=int, help="forecast from every n-th frame (default: from the last frame only)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    add_read_arguments(parser)
+    add_ingest_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from forecasting.errors import UsageError
 
 if TYPE_CHECKING:
+    from forecasting.trajectories.formats import ReadOptions
     from forecasting.trajectories.ingest import IngestOptions
 
 
@@ -26,8 +27,6 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--wide", default="", metavar="x0,y0,x1,y1,…", help="columns of a wide table, node by node")
     group.add_argument("--node-type", default="", help="type of the nodes where the file names none")
-    group.add_argument("--fields", nargs="+", metavar="NAME", help="fields to keep: names, or none (default: all)")
-    group.add_argument("--types", choices=("type", "id"), default="type", help="id: every node id is a type of its own")
     group.add_argument(
         "--on-error",
         choices=("fail", "mask", "drop"),
@@ -35,17 +34,24 @@ def add_read_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to do with impossible values (default: fail)",
     )
     group.add_argument("--unsorted", action="store_true", help="rows of a scene do not stand together: sort them first, on disk")
+
+
+def add_ingest_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a user can say about files, and about what becomes of them."""
+    add_read_arguments(parser)
+    group = parser.add_argument_group("what to make of them")
+    group.add_argument("--fields", nargs="+", metavar="NAME", help="fields to keep: names, or none (default: all)")
+    group.add_argument("--types", choices=("type", "id"), default="type", help="id: every node id is a type of its own")
     group.add_argument("--resample", type=float, metavar="SECONDS", help="bring every scene to this step")
 
 
-def ingest_options(options: argparse.Namespace) -> "IngestOptions":
-    """The options as one object.
+def read_options(options: argparse.Namespace) -> "ReadOptions":
+    """What the user says about files, as one object.
 
     Raises:
         UsageError: if a column map is not of the form OURS=THEIRS.
     """
     from forecasting.trajectories.formats import ReadOptions
-    from forecasting.trajectories.ingest import IngestOptions
 
     columns = {}
     for pair in options.columns:
@@ -53,7 +59,7 @@ def ingest_options(options: argparse.Namespace) -> "IngestOptions":
         if not (ours and equals and theirs):
             raise UsageError(f"--columns takes pairs such as node=person, found '{pair}'")
         columns[ours] = theirs
-    read = ReadOptions(
+    return ReadOptions(
         unit=options.unit,
         up=options.up,
         rate=options.rate,
@@ -64,5 +70,13 @@ def ingest_options(options: argparse.Namespace) -> "IngestOptions":
         on_error=options.on_error,
         unsorted=options.unsorted,
     )
+
+
+def ingest_options(options: argparse.Namespace) -> "IngestOptions":
+    """What the user says about files and what becomes of them; see `read_options`."""
+    from forecasting.trajectories.ingest import IngestOptions
+
     fields = None if options.fields is None else tuple(name for name in options.fields if name != "none")
-    return IngestOptions(read=read, format=options.format, resample=options.resample, types=options.types, fields=fields)
+    return IngestOptions(
+        read=read_options(options), format=options.format, resample=options.resample, types=options.types, fields=fields
+    )

@@ -12,7 +12,7 @@ Layout of the folder::
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +104,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.manifest.counts["scenes"]
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """Every scene as it was ingested, one at a time."""
+        return (self.trajectory(scene) for scene in range(len(self)))
 
     def trajectory(self, scene: int) -> Trajectory:
         """Scene number `scene` as it was ingested."""

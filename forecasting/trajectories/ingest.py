@@ -83,6 +83,8 @@ def prepare(raw: Trajectory, options: IngestOptions, note: Callable[[Finding], N
     if options.only and raw.scene not in options.only:
         return None
     if options.fields is not None:
+        for name in options.fields:
+            pick(raw.fields, name, f"field of {raw.source.path}: scene '{raw.scene}':")
         raw = replace(raw, fields={name: item for name, item in raw.fields.items() if name in options.fields})
     findings = validate(raw)
     for finding in findings:
@@ -96,8 +98,9 @@ def prepare(raw: Trajectory, options: IngestOptions, note: Callable[[Finding], N
 
 
 def prepared(paths: Sequence[str | Path], options: IngestOptions, note: Callable[[Finding], None]) -> Iterator[Trajectory]:
-    """Read scenes one after the other and `prepare` each."""
-    for raw in read_trajectories(paths, options.read, options.format):
+    """Read scenes one after the other, from files or a data set folder, and `prepare` each."""
+    whole = len(paths) == 1 and (Path(paths[0]) / "manifest.json").exists()
+    for raw in Dataset(paths[0]).trajectories() if whole else read_trajectories(paths, options.read, options.format):
         scene = prepare(raw, options, note)
         if scene is not None:
             yield scene
@@ -112,8 +115,9 @@ def ingest(
 ) -> Dataset:
     """Make a data set of files, with memory for a few scenes and a shard.
 
-    An ingest that was interrupted goes on behind the last whole shard when it is called again with the same files and
-    options; see `unfinished_folder`. Tables whose rows are not sorted by scene are noticed, and sorted on disk first.
+    An ingest that was interrupted goes on behind the last whole shard when it is called again with the same files of this
+    machine and the same options; see `unfinished_folder`. Tables whose rows are not sorted by scene are noticed, and sorted
+    on disk first.
 
     Args:
         paths: files, folders and URLs.

@@ -4,7 +4,7 @@ import pytest
 
 from forecasting.errors import DataError, UsageError
 from forecasting.trajectories.formats import ReadOptions
-from forecasting.trajectories.ingest import IngestOptions, cached, ingest
+from forecasting.trajectories.ingest import IngestOptions, cached, ingest, prepared
 
 METRES = IngestOptions(read=ReadOptions(unit="m"))
 
@@ -58,6 +58,23 @@ def test_ids_can_become_types(table, tmp_path):
     assert dataset.manifest.node_types == ("1", "2", "3")
     with pytest.raises(UsageError, match="types"):
         IngestOptions(types="ids")
+
+
+def test_fields_are_kept_by_name(tmp_path):
+    path = tmp_path / "walk.csv"
+    rows = "".join(f"{t / 10},{node},{t * 0.1 + node},{node},1,2\n" for t in range(9) for node in (1, 2))
+    path.write_text("time,node,x,y,age,speed\n" + rows)
+    for wanted, kept in ((None, {"age", "speed"}), (("age",), {"age"}), ((), set())):
+        options = IngestOptions(read=ReadOptions(unit="m"), fields=wanted)
+        assert set(ingest([path], tmp_path / "set", options).manifest.fields) == kept
+    with pytest.raises(UsageError, match="unknown field of .*'aeg'; did you mean 'age'"):
+        ingest([path], tmp_path / "set", IngestOptions(read=ReadOptions(unit="m"), fields=("aeg",)))
+
+
+def test_a_data_set_is_prepared_like_files(table, tmp_path):
+    ingest([table], tmp_path / "set", METRES)
+    (scene,) = prepared([tmp_path / "set"], IngestOptions(), print)
+    assert (scene.scene, scene.valid.shape) == ("walk", (20, 3))
 
 
 def test_another_folder_is_never_overwritten(table, tmp_path):

@@ -59,8 +59,8 @@ class Future(Protocol):
 def future_scenes(forecasts: Iterable[Future]) -> Iterator[Trajectory]:
     """Every hypothesis of every forecast as a scene of its own, for formats that know scenes only.
 
-    A scene keeps its name where it has one hypothesis and is forecast from one frame; else ``@TIME`` (of the last frame
-    seen, in seconds) and ``/hypothesis-K`` are added. Fields and connections are not forecast, and left out.
+    The first forecast of a scene keeps its name, later ones get ``@TIME`` (of the last frame seen, in seconds); where there
+    are several hypotheses, ``/hypothesis-K`` is added. Fields and connections are not forecast, and left out.
     """
     taken: set[str] = set()
     for forecast in forecasts:

@@ -20,4 +20,6 @@ def optional_package(name: str, extra: str, what: str) -> Any:
     except ImportError as error:
         if (error.name or "").partition(".")[0] != name.partition(".")[0]:
             raise
-        raise UsageError(f"reading {what} needs the package {name}: pip install 'forecasting[{extra}]'") from None
+        raise UsageError(
+            f"reading {what} needs the package {name.partition('.')[0]}: pip install 'forecasting[{extra}]'"
+        ) from None
