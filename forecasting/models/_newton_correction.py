@@ -40,7 +40,7 @@ class VectorRound(nn.Module):
     def forward(
         self, h: Tensor, V: Tensor, source: Tensor, target: Tensor, scalars: Tensor, directions: Tensor, inverse_degree: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """h (N, F) and V (N, 3, C), updated; scalars (E, …), directions (E, 3, D), inverse_degree (N, 1)."""
+        """Update h (N, F) and V (N, 3, C); scalars (E, …), directions (E, 3, D), inverse_degree (N, 1)."""
         own, other = self.ends(h).chunk(2, dim=-1)
         message = self.message(own[target] + other[source] + self.edge(scalars))
         split = [self.vectors * self.directions, self.vectors]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
-from forecasting.models._newton_trust import Redescending
+from forecasting.models._newton_trust import redescending
 from forecasting.models.mlp import perceptron
 from forecasting.models.relaxed import RelaxedMap
 
@@ -17,6 +18,7 @@ POWERS = (-1.0, 0.0, 1.0, 2.0, 3.0)
 _NEAREST, _FARTHEST = 0.05, 8.0  # [L] centres of the first and last bump
 _SOFT = 0.03  # [L] distance below which pulls stop growing, at the start
 _CROSSING = 0.1  # [L] shortest way that a step must resolve
+_SCALES = (0.3, 0.3, 0.02)  # of log limit, log softness and delay [τ] per unit of the parameters
 _LARGEST_DRAG = 4.0  # [1/τ]
 
 
@@ -76,7 +78,8 @@ class Law:
 
     def detached(self) -> "Law":
         """The same numbers without gradients."""
-        return replace(self, **{name: value.detach() for name, value in vars(self).items() if isinstance(value, Tensor)})
+        plain: dict[str, Any] = {name: value.detach() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **plain)
 
     def of(self, graphs: Tensor, nodes: Tensor, edges: Tensor) -> "Law":
         """The law of some graphs only; indices (…,) of the graphs, their nodes and their edges, ascending."""
@@ -118,6 +121,7 @@ class LawOfMotion(nn.Module):
 
     constant: Tensor
     slopes: Tensor
+    scales: Tensor
 
     def __init__(
         self,
@@ -145,6 +149,7 @@ class LawOfMotion(nn.Module):
         self.node_net = _from_zero(perceptron([self.context, hidden, 1 + self.pushes]))
         self.limit = limit
         self.shared = nn.Parameter(torch.zeros(3))
+        self.register_buffer("scales", torch.tensor(_SCALES), persistent=False)
 
     def forward(self, batch: GraphBatch, relaxed: RelaxedMap | None = None) -> Law:
         """The law of these graphs; `relaxed` adds what it makes of (context, v, x) of a node."""
@@ -154,10 +159,11 @@ class LawOfMotion(nn.Module):
         if self.edge_types:
             about.append(one_hot(batch.edge_type, self.edge_types).to(nodes.dtype))
         edge_graph, graphs = batch.batch[target], batch.num_graphs
-        weight = Redescending.apply(self.pair_net(torch.cat(about, dim=-1)), edge_graph, graphs)
-        own = Redescending.apply(self.node_net(nodes), batch.batch, graphs)
+        weight = redescending(self.pair_net(torch.cat(about, dim=-1)), edge_graph, graphs)
+        own = redescending(self.node_net(nodes), batch.batch, graphs)
         drag, push = own[:, :1], torch.einsum("nk,nkd->nd", own[:, 1:], self._known(batch))
-        shared = Redescending.apply(self.shared.expand(graphs, -1), torch.arange(graphs, device=target.device), graphs)
+        scaled = (self.shared * self.scales).expand(graphs, -1)
+        shared = redescending(scaled, torch.arange(graphs, device=target.device), graphs)
         limit, softness = self.limit * shared[:, :1].exp(), _SOFT * shared[:, 1:2].exp()
         matrix = None
         if relaxed is not None:

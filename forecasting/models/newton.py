@@ -12,15 +12,15 @@ from forecasting.graphs.features import GraphSchema
 from forecasting.models._newton_correction import Correction
 from forecasting.models._newton_flow import Flow, adaptive, along, thinned
 from forecasting.models._newton_law import Law, LawOfMotion
-from forecasting.models._newton_trust import Trusted
-from forecasting.models.aggregate import degree, edge_sum
+from forecasting.models._newton_trust import trusted
+from forecasting.models.aggregate import degree
 from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
 from forecasting.models.relaxed import RelaxedMap, relaxed_maps
 
 _DISAGREEMENT = 0.05  # [L] between two runs, at which a gradient counts half
-_FLOOR = 1e-4  # [L] below which distances and disagreements look alike to the correction
+_FLOOR = 3e-3  # [L] below which lengths look alike to the correction, so that rounding does not matter to it
 
 
 @MODELS.register("newton")
@@ -28,7 +28,7 @@ class Newton(Forecaster):
     """A second-order model: pairwise forces, drag and pushes in a symplectic integrator, then a correction.
 
     A run with steps that shrink in close encounters gives the forecast, without gradients; a run with a fixed number of steps,
-    spread as the first one's were, gives the gradients (`Trusted`). How close the nodes came, and how far the runs disagree, are
+    spread as the first one's were, gives the gradients (`trusted`). How close the nodes came, and how far the runs disagree, are
     what a small network of scalars and vectors knows when it corrects the forecast; it adds nothing at first. Each graph has
     its own steps. O(3)-equivariant, translations by centring.
 
@@ -63,7 +63,9 @@ class Newton(Forecaster):
     ) -> None:
         super().__init__(schema)
         if min(hidden, fewest, steps, rounds) < 1 or most < fewest or min(bumps, correction) < 0:
-            raise UsageError("newton: hidden, fewest, steps and rounds must be at least 1, most at least fewest, the rest not < 0")
+            raise UsageError(
+                "newton: hidden, fewest, steps and rounds must be at least 1, most at least fewest, the rest not < 0"
+            )
         if not (limit > 0 and accuracy > 0):
             raise UsageError("newton: limit and accuracy must be positive")
         self.accuracy, self.fewest, self.most, self.steps = accuracy, fewest, most, steps
@@ -86,7 +88,7 @@ class Newton(Forecaster):
         coarse = along(law, x, v, thinned(flow.times, flow.steps, self.steps), batch.lead)
         apart = (flow.moved - coarse.detach()).square().sum(-1).amax(1)
         widest = apart.new_zeros(batch.num_graphs).scatter_reduce(0, batch.batch, apart, "amax")
-        moved = cast(Tensor, Trusted.apply(coarse, flow.moved, 1 / (1 + widest / _DISAGREEMENT**2), batch.batch))
+        moved = trusted(coarse, flow.moved, 1 / (1 + widest / _DISAGREEMENT**2), batch.batch)
         if self.correction is None:
             return moved
         share = (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
@@ -107,9 +109,20 @@ class Newton(Forecaster):
         swerve, end = moved - straight, x + moved[:, -1]
         near = x.new_full((len(x), 1), 1.0).scatter_reduce(0, target[:, None], flow.closest, "amin")
         measures = [near, apart[:, None], widest[batch.batch][:, None], swerve[:, -1:].square().sum(-1)]
-        scalars = [self.node_inputs(batch), *(_log(value) for value in measures), flow.velocity.norm(dim=-1, keepdim=True).log1p()]
-        vectors = [node_vectors(self.schema, batch), swerve, (moved - coarse)[:, -1:], (flow.velocity - batch.velocity[:, -1])[:, None]]
-        ways = torch.stack([x[target] - x[source], end[target] - end[source], flow.velocity[target] - flow.velocity[source]], dim=1)
+        scalars = [
+            self.node_inputs(batch),
+            *(_log(value) for value in measures),
+            flow.velocity.norm(dim=-1, keepdim=True).log1p(),
+        ]
+        vectors = [
+            node_vectors(self.schema, batch),
+            swerve,
+            (moved - coarse)[:, -1:],
+            (flow.velocity - batch.velocity[:, -1])[:, None],
+        ]
+        ways = torch.stack(
+            [x[target] - x[source], end[target] - end[source], flow.velocity[target] - flow.velocity[source]], dim=1
+        )
         pairs = self.edge_inputs(batch)
         lengths = [ways[:, 0].square().sum(-1, True), ways[:, 1].square().sum(-1, True), flow.closest]
         correction = cast(Correction, self.correction)
