@@ -33,7 +33,7 @@ class EGNN(Forecaster):
         bounded: see `EGNNLayer`; False as published.
         scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
         chain: groups from large to small along which one map per layer is relaxed, from (h: F×0e, x: 1o, v: C×1o) to what is
-            added to (h: F×0e, Δ: O×1o), in the last layer to Δ only; x counts from the mean of the nodes at the
+            added to all three, in the last layer to the displacement only; x counts from the mean of the nodes at the
             anchor. An empty chain gives the strict network.
     """
 
@@ -63,7 +63,7 @@ class EGNN(Forecaster):
             for count, last in [(1, False)] * (layers - 1) + [(schema.horizon, True)]
         )
         before = f"{hidden}x0e+{1 + vectors}x1o"
-        after = [f"{hidden}x0e+1x1o"] * (layers - 1) + [f"{schema.horizon}x1o"]
+        after = [before] * (layers - 1) + [f"{schema.horizon}x1o"]
         self.relaxed = relaxed_maps([(before, out) for out in after], chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
@@ -71,7 +71,7 @@ class EGNN(Forecaster):
         h = self.embedding(self.node_inputs(batch))
         edges, vectors = self.edge_inputs(batch), node_vectors(self.schema, batch)
         anchor = x = batch.position[:, -1]
-        layout = EdgeLayout.of(batch.edge_index, len(h), h.dtype)
+        layout = EdgeLayout(batch.edge_index, len(h), h.dtype)
         for index, layer in enumerate(self.layers):
             features = torch.cat([h, x, vectors.flatten(1)], dim=-1) if self.relaxed else None
             h, moved = layer(h, x, vectors, edges, layout)
@@ -80,7 +80,9 @@ class EGNN(Forecaster):
                 extra = self.relaxed[index](features)
                 if not last:
                     h, extra = h + extra[:, : h.shape[1]], extra[:, h.shape[1] :]
-                moved = moved + extra.unflatten(-1, (-1, 3))
+                shifts = extra.unflatten(-1, (-1, 3))
+                moved = moved + shifts[:, : moved.shape[1]]
+                vectors = vectors if last else vectors + shifts[:, 1:]
             if not last:
                 x = x + moved[:, 0]
         share = (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]

@@ -159,7 +159,7 @@ def test_fixed_and_learned_levels():
 @pytest.mark.parametrize("name", sorted(set(RELAXATIONS.names()) - {"strict"}))
 def test_a_model_with_nothing_to_relax_is_refused(moment, name):
     model = build_model("mlp", moment.schema, {})
-    with pytest.raises(UsageError, match="nothing to relax|has none|no parts"):
+    with pytest.raises(UsageError, match=r"nothing to relax|has none|no parts"):
         build_relaxation(name, {}).attach(model)
 
 
