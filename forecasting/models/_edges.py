@@ -1,4 +1,7 @@
-"""Sums along the edges of a batch as products with sparse matrices of ones, in the order that each direction needs."""
+"""Sums along the edges of a batch as products with sparse matrices of zeros and ones.
+
+They are computed as embedding bags, which add up chosen rows several times faster than index_add and scatter_add do.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SUM = 0  # of embedding_bag, which adds up chosen rows much faster than index_add or scatter_add do
+_SUM = 0
 
 
 class _SparseSum(torch.autograd.Function):
@@ -28,8 +31,7 @@ class _SparseSum(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
-        columns, starts, columns_t, starts_t = ctx.saved_tensors
-        out: Tensor = _SparseSum.apply(tangents[0], columns, starts, columns_t, starts_t)
+        out: Tensor = _SparseSum.apply(tangents[0], *ctx.saved_tensors)
         return out
 
 
@@ -47,72 +49,67 @@ class Incidence:
     columns_t: Tensor
     starts_t: Tensor
 
+    @classmethod
+    def of(cls, columns: Tensor, count: int, each: int) -> "Incidence":
+        """The matrix of `count` columns whose rows have `each` ones, at `columns`."""
+        starts_t = torch.cat([columns.new_zeros(1), torch.bincount(columns, minlength=count).cumsum(0)])
+        starts = each * torch.arange(len(columns) // each + 1, device=columns.device)
+        return cls(columns, starts, torch.argsort(columns, stable=True) // each, starts_t)
+
     def __call__(self, values: Tensor) -> Tensor:
-        """(C, …) -> (R, …) sum over the columns of each row, in the order of the columns."""
+        """(C, …) -> (R, …) sum over the columns of each row, in their order."""
         flat = values.flatten(1) if values.dim() > 2 else values
         out: Tensor = _SparseSum.apply(flat, self.columns, self.starts, self.columns_t, self.starts_t)
         return out.view(-1, *values.shape[1:])
 
     def add_up(self, values: Tensor) -> Tensor:
-        """(C, width) -> (R, width), as a call does, outside of gradients."""
+        """(C, width) -> (R, width), as a call does, where no gradient is recorded."""
         return _add_up(values, self.columns, self.starts)
 
-    def transposed(self, values: Tensor) -> Tensor:
-        """(R, width) -> (C, width) sums by the transposed matrix, outside of gradients."""
-        return _add_up(values, self.columns_t, self.starts_t)
-
-    def repeated(self, times: int) -> "Incidence":
-        """The block-diagonal matrix of `times` copies."""
-        rows, columns = len(self.starts) - 1, len(self.starts_t) - 1
-        return Incidence(
-            *_repeat(self.columns, self.starts, columns, times), *_repeat(self.columns_t, self.starts_t, rows, times)
-        )
+    def transposed(self) -> "Incidence":
+        """The transposed matrix."""
+        return Incidence(self.columns_t, self.starts_t, self.columns, self.starts)
 
 
-@dataclass(frozen=True)
 class EdgeLayout:
     """The edges of a batch, ready for sums along them.
 
     Attributes:
-        ends: (E × 2N) adds row 2 s of an edge's source s and row 2 t + 1 of its target t: with (N, 2, …) values, a_s + b_t.
-        arriving: (N × E) adds the edges that arrive at a node.
+        source, target: (E,) nodes.
+        gather: (E × N) takes the value of an edge's target; arriving: (N × E) adds the edges that arrive at a node.
         share: (N,) one over the number of edges that arrive; 1 where none do.
+
+    Args:
+        edge_index: (2, E) source and target; nodes: N; dtype: of the values.
     """
 
-    ends: Incidence
-    arriving: Incidence
-    share: Tensor
+    def __init__(self, edge_index: Tensor, nodes: int, dtype: torch.dtype) -> None:
+        self.source, self.target = edge_index
+        self.gather = Incidence.of(self.target, nodes, 1)
+        self.arriving = self.gather.transposed()
+        self.share = 1 / self.arriving.starts.diff().clamp(min=1).to(dtype)
+        self._pairs = Incidence.of(torch.stack([2 * self.source, 2 * self.target + 1], dim=1).flatten(), 2 * nodes, 2)
+        self._ends: dict[int, Incidence] = {}
 
-    @classmethod
-    def of(cls, edge_index: Tensor, nodes: int, dtype: torch.dtype) -> "EdgeLayout":
-        """The layout of (2, E) sources and targets among `nodes` nodes; `dtype` is that of the values."""
-        source, target = edge_index
-        edges = torch.arange(len(source) + 1, device=source.device)
-        pairs = torch.stack([2 * source, 2 * target + 1], dim=1).flatten()
-        by_end, end_starts = _rows(pairs, 2 * nodes)
-        by_target, starts = _rows(target, nodes)
-        ends = Incidence(pairs, 2 * edges, by_end // 2, end_starts)
-        return cls(ends, Incidence(by_target, starts, target, edges), 1 / starts.diff().clamp(min=1).to(dtype))
-
-    def repeated(self, times: int) -> "EdgeLayout":
-        """The layout of `times` copies of the batch side by side."""
-        return EdgeLayout(self.ends.repeated(times), self.arriving.repeated(times), self.share.repeat(times))
+    def ends(self, slots: int) -> Incidence:
+        """(E × slots N) adds, of node values (N, slots, …), slot 0 of an edge's source and slot 1 of its target."""
+        if slots not in self._ends:
+            pairs, starts = self._pairs.columns, self._pairs.starts_t
+            unused = starts[2::2, None].expand(-1, slots - 2)
+            starts_t = torch.cat([torch.cat([starts[:-1].view(-1, 2), unused], dim=1).flatten(), starts[-1:]])
+            columns = pairs // 2 * slots + pairs % 2
+            self._ends[slots] = Incidence(columns, self._pairs.starts, self._pairs.columns_t, starts_t)
+        return self._ends[slots]
 
     def differences(self, x: Tensor) -> Tensor:
         """(E, …) x_t − x_s of node values (N, …)."""
-        return self.ends(torch.stack([-x, x], dim=1).flatten(0, 1))
+        return x.index_select(0, self.target) - x.index_select(0, self.source)
+
+    def differences_gradient(self, d_way: Tensor) -> Tensor:
+        """(N, width) gradient with respect to x of `differences`, whose gradient is (E, width)."""
+        ends = self._pairs.transposed().add_up(d_way).view(len(self.share), 2, -1)
+        return ends[:, 1] - ends[:, 0]
 
 
 def _add_up(values: Tensor, columns: Tensor, starts: Tensor) -> Tensor:
     return torch.embedding_bag(values.contiguous(), columns, starts, False, _SUM, False, None, True)[0]
-
-
-def _rows(keys: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The places of the keys 0, of the keys 1, … in `keys`, and (count + 1,) where each begins."""
-    return torch.argsort(keys, stable=True), torch.cat([keys.new_zeros(1), torch.bincount(keys, minlength=count).cumsum(0)])
-
-
-def _repeat(columns: Tensor, starts: Tensor, width: int, times: int) -> tuple[Tensor, Tensor]:
-    copy = torch.arange(times, device=columns.device)[:, None]
-    begins = (starts[:-1] + len(columns) * copy).flatten()
-    return (columns + width * copy).flatten(), torch.cat([begins, starts[-1:] * times])

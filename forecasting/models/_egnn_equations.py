@@ -45,17 +45,19 @@ def plain_update(
     """The layer in operations that autograd knows, for derivatives of any order and for compilers; see `EGNNLayer.forward`."""
     w, width = LayerWeights(*weights), h.shape[1]
     difference, squared = geometry(layout.differences(x), bounded)
-    ends, *own = linear(h, w.nodes).split([2 * width] + [width] * (2 if w.out is not None else 1), dim=1)
-    bias = w.nodes_bias.split(width)
-    first = silu(layout.ends(ends.reshape(-1, width)) + linear(torch.cat([squared, edges], dim=1), w.pair, bias[0]))
+    slots = linear(h, w.nodes).view(len(h), -1, width)
+    bias = w.nodes_bias.view(-1, width)
+    ends = layout.ends(slots.shape[1])(slots.flatten(0, 1))
+    first = silu(ends + linear(torch.cat([squared, edges], dim=1), w.pair, bias[0]))
     messages = silu(linear(first, w.second, w.second_bias))
     factors = linear(silu(linear(messages, w.weigh, w.weigh_bias)), w.last)
     pull = layout.arriving(factors[..., None] * difference[:, None]) * layout.share[:, None, None]
-    push = linear(silu(own[0] + bias[1]), w.push, w.push_bias).view(len(h), -1, vectors.shape[1])
+    push = linear(silu(slots[:, 2] + bias[1]), w.push, w.push_bias).view(len(h), -1, vectors.shape[1])
     moved = pull + (push[..., None] * vectors[:, None]).sum(2)
     if w.received is None or w.out is None:
         return None, moved
-    return h + linear(silu(own[1] + bias[2] + linear(layout.arriving(messages), w.received)), w.out, w.out_bias), moved
+    fourth = silu(slots[:, 3] + bias[2] + linear(layout.arriving(messages), w.received))
+    return h + linear(fourth, w.out, w.out_bias), moved
 
 
 def geometry(way: Tensor, bounded: bool) -> tuple[Tensor, Tensor]:

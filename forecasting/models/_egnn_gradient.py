@@ -38,7 +38,7 @@ class EGNNUpdate(torch.autograd.Function):
         scalars = torch.cat([squared, edges], dim=1)
         nodes = h @ w.nodes.T
         nodes[:, width:] += w.nodes_bias
-        before_1 = layout.ends.add_up(nodes[:, : 2 * width].reshape(-1, width)).addmm_(scalars, w.pair.T)
+        before_1 = layout.ends(nodes.shape[1] // width).add_up(nodes.view(-1, width)).addmm_(scalars, w.pair.T)
         first = silu(before_1)
         before_2 = (first @ w.second.T).add_(w.second_bias)
         messages = silu(before_2)
@@ -77,44 +77,49 @@ def _gradient(
     received, before_4, fourth = kept[-3:]
     needs_x, needs_vectors, needs_edges = ctx.needs_input_grad[1:_INPUTS]
     count, width = h.shape
-    own = []
 
     d_push = (d_moved[:, :, None] * vectors[:, None]).sum(-1).flatten(1)
-    d_before = d_push @ w.push
-    own.append(_silu_backward(d_before, nodes[:, 2 * width : 3 * width], grad_input=d_before))
     d_weights: dict[str, Tensor] = {"push": d_push.T @ swift, "push_bias": d_push.sum(0)}
-    d_received = None
+    d_4 = d_received = None
     if w.received is not None and w.out is not None and d_new is not None:
-        d_before = d_new @ w.out
-        own.append(_silu_backward(d_before, before_4, grad_input=d_before))
-        d_received = d_before @ w.received
-        d_weights |= {"out": d_new.T @ fourth, "out_bias": d_new.sum(0), "received": d_before.T @ received}
+        d_fourth = d_new @ w.out
+        d_4 = _silu_backward(d_fourth, before_4, grad_input=d_fourth)
+        d_received = d_4 @ w.received
+        d_weights |= {"out": d_new.T @ fourth, "out_bias": d_new.sum(0), "received": d_4.T @ received}
 
-    gathered = layout.arriving.transposed((d_moved * layout.share[:, None, None]).flatten(1)).view(len(way), -1, 3)
+    gathered = layout.gather.add_up((d_moved * layout.share[:, None, None]).flatten(1)).view(len(way), -1, 3)
     d_factors = (gathered * difference[:, None]).sum(-1)
-    d_third = d_factors * w.last if len(w.last) == 1 else d_factors @ w.last
+    d_third = _product(d_factors, w.last)
     d_3 = _silu_backward(d_third, before_3, grad_input=d_third)
     d_weights |= {"last": d_factors.T @ third, "weigh": d_3.T @ messages, "weigh_bias": d_3.sum(0)}
-    d_messages = d_3 @ w.weigh if d_received is None else layout.arriving.transposed(d_received).addmm_(d_3, w.weigh)
+    d_messages = d_3 @ w.weigh if d_received is None else layout.gather.add_up(d_received).addmm_(d_3, w.weigh)
     d_2 = _silu_backward(d_messages, before_2, grad_input=d_messages)
     d_weights |= {"second": d_2.T @ first, "second_bias": d_2.sum(0)}
     d_first = torch.mm(d_2, w.second, out=d_3)
     d_1 = _silu_backward(d_first, before_1, grad_input=d_first)
-    d_weights["pair"] = d_1.T @ scalars
+    d_weights["pair"] = (scalars.T @ d_1).T
 
-    d_nodes = torch.cat([layout.ends.transposed(d_1).view(count, -1), *own], dim=1)
+    d_nodes = layout.ends(nodes.shape[1] // width).transposed().add_up(d_1).view(count, -1)
+    own = slice(2 * width, 3 * width)
+    _silu_backward(_product(d_push, w.push), nodes[:, own], grad_input=d_nodes[:, own])
+    if d_4 is not None:
+        d_nodes[:, 3 * width :] = d_4
     d_weights |= {"nodes": d_nodes.T @ h, "nodes_bias": d_nodes[:, width:].sum(0)}
     d_h = d_nodes @ w.nodes if d_new is None else torch.addmm(d_new, d_nodes, w.nodes)
     d_x = d_vectors = d_edges = None
     if needs_x:
         d_difference = (gathered * factors[..., None]).sum(1)
-        ends = layout.ends.transposed(geometry_gradient(way, d_difference, d_1 @ w.pair[:, :1], ctx.bounded)).view(count, 2, 3)
-        d_x = ends[:, 1] - ends[:, 0]
+        d_x = layout.differences_gradient(geometry_gradient(way, d_difference, d_1 @ w.pair[:, :1], ctx.bounded))
     if needs_vectors:
         d_vectors = (push[..., None] * d_moved[:, :, None]).sum(1)
     if needs_edges:
         d_edges = d_1 @ w.pair[:, 1:]
     return d_h, d_x, d_vectors, d_edges, None, None, *(d_weights.get(name) for name in LayerWeights._fields)
+
+
+def _product(values: Tensor, weight: Tensor) -> Tensor:
+    """(R, K) times (K, F); with one column it is cheaper not to call it a matrix product."""
+    return values * weight if len(weight) == 1 else values @ weight
 
 
 def _differentiable(ctx: Any, inputs: tuple[Tensor, ...], grads: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:

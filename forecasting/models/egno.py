@@ -85,7 +85,7 @@ class EGNO(Forecaster):
         times = self.time_embedding(lead_embedding(batch.lead, self.time_width))
         h = (self.embedding(self.node_inputs(batch)) + times.transpose(0, 1)[:, batch.batch]).flatten(0, 1)
         edges = self.edge_inputs(batch).repeat(frames, 1)
-        layout = EdgeLayout.of(batch.edge_index, nodes, h.dtype).repeated(frames)
+        layout = EdgeLayout(_copies(batch.edge_index, frames, nodes), frames * nodes, h.dtype)
         state = torch.cat([anchor[:, None], node_vectors(self.schema, batch)], dim=1).transpose(0, 1).expand(frames, -1, -1, -1)
         for index, layer in enumerate(self.layers):
             h = self.over_time[index](h.view(frames, nodes, -1)).flatten(0, 1)
@@ -106,3 +106,9 @@ class EGNO(Forecaster):
                 state = torch.cat([x[:, None], vectors], dim=1).view(frames, nodes, -1, 3).transpose(1, 2)
         total = x.view(frames, nodes, 3).transpose(0, 1) - anchor[:, None]
         return total if self.start == "static" else total + constant_velocity(batch)
+
+
+def _copies(edge_index: Tensor, times: int, nodes: int) -> Tensor:
+    """(2, times × E) edges of `times` copies of a batch of `nodes` nodes, side by side."""
+    shift = nodes * torch.arange(times, device=edge_index.device)[:, None]
+    return (edge_index[:, None] + shift).flatten(1)
