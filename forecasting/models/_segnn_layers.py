@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from forecasting.models._tensor_product import CoupleThenProduct, Coupling, Inputs, ProductThenCouple, coupling_pattern
-from forecasting.models._tensor_product_dense import Plan, gate
+from forecasting.models._tensor_product_dense import gate
 from forecasting.models._tensor_product_pattern import Entry, Pattern
 from forecasting.models._tensor_product_sparse import Sparse, weighted_sums
 
@@ -64,17 +64,17 @@ class SEGNNLayer(nn.Module):
         super().__init__()
         self.degree, self.channels = couples.degree, channels
         degrees = range(couples.degree + 1)
-        inputs = [*(Inputs(degree, channels, (0, 1)) for degree in degrees), Inputs(0, scalars, (2,))]
-        self.message_first = ProductThenCouple(inputs, couples, channels, gated=True)
+        inputs = [Inputs(degree, channels, (0, 1)) for degree in degrees]
+        self.message_first = ProductThenCouple(inputs, couples, channels, gated=True, scalars=scalars)
         self.message_second = GatedProduct(couples, channels, channels)
         self.update_first = GatedProduct(couples, 2 * channels, channels)
         self.update_second = CoupleThenProduct(couples, channels, dict.fromkeys(degrees, channels), gain)
 
-    def forward(self, rows: Tensor, scalars: Tensor, matrices: Matrices, relaxed: Sequence[nn.Module]) -> Tensor:
-        """(N · (L + 1)², F) from features of the same shape and edge scalars (E, S)."""
-        nodes, edges = len(rows) // (self.degree + 1) ** 2, len(scalars)
-        plan = (*degree_plan(nodes, self.degree, self.channels), (1, 0, *scalars.shape))
-        messages = gate(self.message_first((rows, scalars), plan, matrices.ends), edges, self.degree)
+    def forward(self, rows: Tensor, edges: int, matrices: Matrices, relaxed: Sequence[nn.Module]) -> Tensor:
+        """(N · (L + 1)², F) from features of the same shape, for this number of edges."""
+        nodes = len(rows) // (self.degree + 1) ** 2
+        blocks = [(0, nodes * each**2 * self.channels, nodes * (2 * each + 1)) for each in range(self.degree + 1)]
+        messages = gate(self.message_first([rows], blocks, matrices.ends), edges, self.degree)
         messages = self.message_second(messages, edges, matrices.edges)
         before = torch.cat([rows, weighted_sums(messages, matrices.arriving)], dim=1)
         hidden = self.update_first(before, nodes, matrices.nodes)
@@ -84,11 +84,6 @@ class SEGNNLayer(nn.Module):
         if relaxed:
             update = update + relaxed_rows(relaxed[1], hidden, nodes, self.degree)
         return rows + update
-
-
-def degree_plan(count: int, degree: int, channels: int) -> Plan:
-    """Each degree of features in rows as a block of `block_products`."""
-    return tuple((0, count * each**2 * channels, count * (2 * each + 1), channels) for each in range(degree + 1))
 
 
 def arriving_pattern(degree: int) -> Pattern:

@@ -11,87 +11,103 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Plan = tuple[tuple[int, int, int, int], ...]
+Plan = tuple[tuple[int, int, int, int, int], ...]
 
 SILU_SCALE, SIGMOID_SCALE = 1.6765324703310909, 1.8462285453386056  # E f(z)² = 1 for normal z
 
 
-def block_products(tensors: Sequence[Tensor], plan: Plan, weights: Sequence[Tensor], bias: Tensor | None, at: int) -> Tensor:
+def block_products(tensors: Sequence[Tensor], plan: Plan, weight: Tensor, bias: Tensor | None = None, tail: Tensor | None = None) -> Tensor:
     """(M,) the products X_k W_k one after the other, each (rows, columns) flattened.
 
     Args:
-        tensors: contiguous, of any shape; every block lies in one of them.
-        plan: for each block the tensor it lies in, its first number there, and its shape.
-        weights: (K_k, C_k) of each block.
-        bias: (C_at,) added to block `at`, or None.
+        tensors: contiguous, of any shape; every block X_k lies in one of them.
+        plan: for each block the tensor it lies in, its first number there, its shape, and the columns of its weight.
+        weight: (numbers,) the matrices W_k one after the other.
+        bias: (columns of the first block,) added to its rows, or None.
+        tail: (numbers,) put behind the products, or None.
     """
-    return _BlockProducts.apply(plan, at, len(tensors), bias, *tensors, *weights)
+    return _BlockProducts.apply(plan, weight, bias, tail, *tensors)
 
 
 class _BlockProducts(torch.autograd.Function):
     @staticmethod
-    def forward(plan: Plan, at: int, count: int, bias: Tensor | None, *operands: Tensor) -> Tensor:
-        tensors, weights = operands[:count], operands[count:]
-        out = weights[0].new_empty(sum(rows * weight.shape[1] for (_, _, rows, _), weight in zip(plan, weights, strict=True)))
-        first = 0
-        for index, (block, weight) in enumerate(zip(_blocks(tensors, plan), weights, strict=True)):
-            part = out[first : first + len(block) * weight.shape[1]].view(len(block), weight.shape[1])
-            if bias is not None and index == at:
-                torch.addmm(bias, block, weight, out=part)
+    def forward(plan: Plan, weight: Tensor, bias: Tensor | None, tail: Tensor | None, *tensors: Tensor) -> Tensor:
+        total = sum(rows * width for _, _, rows, _, width in plan)
+        out = weight.new_empty(total + (0 if tail is None else tail.numel()))
+        for index, (block, matrix, part) in enumerate(_triples(tensors, plan, weight, out)):
+            if bias is not None and index == 0:
+                torch.addmm(bias, block, matrix, out=part)
             else:
-                torch.mm(block, weight, out=part)
-            first += part.numel()
+                torch.mm(block, matrix, out=part)
+        if tail is not None:
+            out[total:] = tail
         return out
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.plan, ctx.at, ctx.count, bias, *operands = inputs
-        ctx.save_for_backward(*operands)
-        ctx.save_for_forward(*operands)
+        ctx.plan, weight, _, tail, *tensors = inputs
+        ctx.tail = 0 if tail is None else tail.numel()
+        ctx.save_for_backward(weight, *tensors)
+        ctx.save_for_forward(weight, *tensors)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        tensors, weights = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
-        wanted = ctx.needs_input_grad[4:]
-        to_tensors = [torch.empty_like(each) if want else None for each, want in zip(tensors, wanted, strict=False)]
-        to_weights: list[Tensor | None] = []
-        to_bias, first = None, 0
-        for index, (entry, block, weight) in enumerate(zip(ctx.plan, _blocks(tensors, ctx.plan), weights, strict=True)):
-            part = grad[first : first + len(block) * weight.shape[1]].view(len(block), weight.shape[1])
-            first += part.numel()
-            target = to_tensors[entry[0]]
+        weight, *tensors = ctx.saved_tensors
+        grad = grad.contiguous()
+        to_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        to_tensors = [torch.empty_like(each) if want else None for each, want in zip(tensors, ctx.needs_input_grad[4:], strict=True)]
+        to_bias, place = None, 0
+        for index, (block, matrix, part) in enumerate(_triples(tensors, ctx.plan, weight, grad)):
+            which, first, rows, columns, width = ctx.plan[index]
+            target = to_tensors[which]
             if target is not None:
-                torch.mm(part, weight.t(), out=_block(target, entry))
-            to_weights.append(block.t() @ part if wanted[ctx.count + index] else None)
-            if index == ctx.at and ctx.needs_input_grad[3]:
+                torch.mm(part, matrix.t(), out=_block(target, first, rows, columns))
+            if to_weight is not None:
+                torch.mm(block.t(), part, out=_block(to_weight, place, columns, width))
+            if index == 0 and ctx.needs_input_grad[2]:
                 to_bias = part.sum(0)
-        return None, None, None, to_bias, *to_tensors, *to_weights
+            place += columns * width
+        to_tail = grad[len(grad) - ctx.tail :] if ctx.tail else None
+        return None, to_weight, to_bias, to_tail, *to_tensors
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        tensors, weights = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
-        bias_t, tensors_t, weights_t = tangents[3], tangents[4 : 4 + ctx.count], tangents[4 + ctx.count :]
-        parts = []
-        for index, (entry, weight, weight_t) in enumerate(zip(ctx.plan, weights, weights_t, strict=True)):
-            moved = weight.new_zeros(entry[2], weight.shape[1])
-            if tensors_t[entry[0]] is not None:
-                moved = moved + _block(tensors_t[entry[0]].contiguous(), entry) @ weight
+        weight, *tensors = ctx.saved_tensors
+        _, weight_t, bias_t, tail_t, *tensors_t = tangents
+        parts, place = [], 0
+        for index, (which, first, rows, columns, width) in enumerate(ctx.plan):
+            moved = weight.new_zeros(rows, width)
+            if tensors_t[which] is not None:
+                block_t = _block(tensors_t[which].contiguous(), first, rows, columns)
+                moved = moved + block_t @ _block(weight, place, columns, width)
             if weight_t is not None:
-                moved = moved + _block(tensors[entry[0]], entry) @ weight_t
-            if index == ctx.at and bias_t is not None:
+                moved = moved + _block(tensors[which], first, rows, columns) @ _block(weight_t, place, columns, width)
+            if index == 0 and bias_t is not None:
                 moved = moved + bias_t
             parts.append(moved.flatten())
+            place += columns * width
+        if ctx.tail:
+            parts.append(weight.new_zeros(ctx.tail) if tail_t is None else tail_t)
         return torch.cat(parts)
 
 
-def _blocks(tensors: Sequence[Tensor], plan: Plan) -> list[Tensor]:
-    return [_block(tensors[entry[0]], entry) for entry in plan]
+def _triples(tensors: Sequence[Tensor], plan: Plan, weight: Tensor, out: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """X_k, W_k and the place of their product, as views."""
+    found, place, first_out = [], 0, 0
+    for which, first, rows, columns, width in plan:
+        views = (
+            _block(tensors[which], first, rows, columns),
+            _block(weight, place, columns, width),
+            _block(out, first_out, rows, width),
+        )
+        found.append(views)
+        place, first_out = place + columns * width, first_out + rows * width
+    return found
 
 
-def _block(tensor: Tensor, entry: tuple[int, int, int, int]) -> Tensor:
-    _, first, rows, columns = entry
-    return tensor.view(-1)[first : first + rows * columns].view(rows, columns)
+def _block(tensor: Tensor, first: int, rows: int, columns: int) -> Tensor:
+    return tensor.as_strided((rows, columns), (columns, 1), tensor.storage_offset() + first)
 
 
 def gate(rows: Tensor, count: int, degree: int) -> Tensor:
@@ -107,12 +123,12 @@ def gate(rows: Tensor, count: int, degree: int) -> Tensor:
     Returns:
         (count · (degree + 1)², F).
     """
-    return _Gate.apply(rows, count, degree)
+    return _Gate.apply(rows, count, degree)[0]
 
 
 class _Gate(torch.autograd.Function):
     @staticmethod
-    def forward(rows: Tensor, count: int, degree: int) -> Tensor:
+    def forward(rows: Tensor, count: int, degree: int) -> tuple[Tensor, Tensor]:
         first, parts = _parts(rows, count, degree)
         out = rows.new_empty(count * (degree + 1) ** 2, rows.shape[1])
         scalars, *others = _degrees(out, count, degree)
@@ -120,33 +136,33 @@ class _Gate(torch.autograd.Function):
         gates = torch.sigmoid(first[:, 1:]).mul_(SIGMOID_SCALE)
         for index, (part, other) in enumerate(zip(parts, others, strict=True)):
             torch.mul(part, gates[:, index, None], out=other)
-        return out
+        return out, gates
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         rows, ctx.count, ctx.degree = inputs
-        ctx.save_for_backward(rows)
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(rows, output[1])
         ctx.save_for_forward(rows)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (rows,) = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor, None, None]:
+        rows, gates = ctx.saved_tensors
         first, parts = _parts(rows, ctx.count, ctx.degree)
         scalar_grad, *grads = _degrees(grad.contiguous(), ctx.count, ctx.degree)
         out = torch.empty_like(rows)
         to_first, to_parts = _parts(out, ctx.count, ctx.degree)
         to_first[:, 0] = torch.ops.aten.silu_backward(scalar_grad[:, 0] * SILU_SCALE, first[:, 0])
-        gates = torch.sigmoid(first[:, 1:])
-        slopes = torch.ops.aten.sigmoid_backward(torch.full_like(gates, SIGMOID_SCALE), gates)
-        gates.mul_(SIGMOID_SCALE)
         for index, (part, to_part, each) in enumerate(zip(parts, to_parts, grads, strict=True)):
             torch.mul(each, gates[:, index, None], out=to_part)
-            torch.mul((each * part).sum(1), slopes[:, index], out=to_first[:, 1 + index])
+            slope = (to_part * part).sum(1)
+            torch.addcmul(slope, slope, gates[:, index], value=-1 / SIGMOID_SCALE, out=to_first[:, 1 + index])
         return out, None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:
         (rows,) = ctx.saved_tensors
         first, parts = _parts(rows, ctx.count, ctx.degree)
         first_t, parts_t = _parts(tangent.contiguous(), ctx.count, ctx.degree)
@@ -156,7 +172,7 @@ class _Gate(torch.autograd.Function):
             each = half[:, 1 + index, None]
             slope = each * (1 - each) * first_t[:, 1 + index, None]
             moved.append((SIGMOID_SCALE * (slope * part + each * part_t)).flatten(0, 1))
-        return torch.cat(moved)
+        return torch.cat(moved), None
 
 
 def _parts(rows: Tensor, count: int, degree: int) -> tuple[Tensor, list[Tensor]]:

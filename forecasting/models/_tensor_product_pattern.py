@@ -49,6 +49,15 @@ class Points:
             here = torch.arange(len(index), device=index.device)
             self.rank = torch.empty_like(index).scatter_(0, order, here - first[index[order]])
 
+    @classmethod
+    def one(cls, elements: int, device: torch.device) -> "Points":
+        """A single point that all elements read."""
+        found = cls(None, 1)
+        found.index = torch.zeros(elements, dtype=torch.long, device=device)
+        found.degree = torch.full((1,), elements, device=device)
+        found.rank = torch.arange(elements, device=device)
+        return found
+
 
 class Pattern:
     """The couplings of one element, sorted by output, ready to be repeated.

@@ -86,7 +86,9 @@ class SEGNN(Forecaster):
         self.edge_scalars = EdgeScalars(schema, products, bounded)
         given = [Inputs(degree, width) for degree, width in self.node_features.channels.items()]
         self.embedding = ProductThenCouple(given, couples, channels, gated=False)
-        self.layers = nn.ModuleList(SEGNNLayer(couples, channels, self.edge_scalars.width, 1 / sqrt(layers)) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            SEGNNLayer(couples, channels, self.edge_scalars.width, 1 / sqrt(layers)) for _ in range(layers)
+        )
         self.readout = GatedProduct(couples, channels, channels)
         self.head = CoupleThenProduct(couples, channels, {1: schema.horizon}, _LAST)
         self.patterns = {"within": node_pattern(couples), "arriving": arriving_pattern(l_max), "head": node_pattern(couples, [1])}
@@ -98,11 +100,10 @@ class SEGNN(Forecaster):
         """See `Forecaster.displacement`."""
         nodes = len(batch.position)
         embedding, matrices = self._matrices(batch)
-        features, scalars = self.node_features(batch), self.edge_scalars(batch)
-        plan = tuple((index, 0, *each.shape) for index, each in enumerate(features))
-        rows = self.embedding(features, plan, embedding)
+        features, edges = self.node_features(batch), batch.edge_index.shape[1]
+        rows = self.embedding(features, [(index, 0, len(each)) for index, each in enumerate(features)], embedding)
         for index, layer in enumerate(self.layers):
-            rows = layer(rows, scalars, matrices, self.relaxed[2 * index : 2 * index + 2])
+            rows = layer(rows, edges, matrices, self.relaxed[2 * index : 2 * index + 2])
         hidden = self.readout(rows, nodes, matrices.nodes)
         moved = self.head(hidden, nodes, matrices.head).view(nodes, 3, -1).transpose(1, 2)
         total = moved * (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
@@ -114,7 +115,7 @@ class SEGNN(Forecaster):
         Raises:
             UsageError: if the groups are unknown or not nested.
         """
-        like = self.layers[0].update_second.weights[0]
+        like = self.layers[0].update_second.weight
         self.relaxed = relaxed_maps(self._places, chain).to(like)
         return self
 
@@ -125,9 +126,9 @@ class SEGNN(Forecaster):
         edge, node = attributes(batch, self.couples.attribute, target)
         degrees = self.couples.degree + 1
         share = target.degree.clamp(min=1).to(edge.dtype).pow(-self.power)[batch.edge_index[1], None]
-        ends = self.layers[0].message_first.pattern
-        return self.embedding.pattern.repeat(node, [own], [nodes] * len(self.node_features.channels)), Matrices(
-            ends=ends.repeat(edge, [target, source, Points(None, edges)], [*[nodes] * degrees, edges]),
+        ends = self.layers[0].message_first
+        return self.embedding.repeat(node, None, [own], [nodes] * len(self.node_features.channels)), Matrices(
+            ends=ends.repeat(edge, self.edge_scalars(batch), [target, source], [nodes] * degrees),
             edges=self.patterns["within"].repeat(edge, [Points(None, edges)], [edges] * degrees),
             nodes=self.patterns["within"].repeat(node, [own], [nodes] * degrees),
             arriving=self.patterns["arriving"].repeat(share, [target], [nodes] * degrees).transpose,
