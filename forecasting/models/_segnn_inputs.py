@@ -86,7 +86,6 @@ def attributes(batch: GraphBatch, degree: int, target: Points) -> tuple[Tensor, 
     position = batch.position[:, -1]
     edge = harmonics(position[source] - position[ends], degree)
     total = edge.new_zeros(target.count, edge.shape[1]).index_add(0, ends, edge)
-    assert target.degree is not None
     mean = total / target.degree.clamp(min=1).to(edge.dtype)[:, None]
     node = mean + harmonics(batch.velocity[:, -1], degree)
     return edge, torch.cat([torch.ones_like(node[:, :1]), node[:, 1:]], dim=1)

@@ -102,7 +102,7 @@ class ProductThenCouple(nn.Module):
         self.scalar_weight = nn.Parameter(_start(scalars, columns, fan, channels)) if scalars else None
         self.bias = nn.Parameter(torch.zeros(copies[0] * channels))
 
-    def repeat(self, attributes: Tensor, scalars: Tensor | None, points: Sequence[Points], sizes: Sequence[int]) -> Sparse:
+    def matrix(self, attributes: Tensor, points: Sequence[Points | None], sizes: Sequence[int], scalars: Tensor | None) -> Sparse:
         """The matrix of `forward`.
 
         Args:
@@ -111,7 +111,7 @@ class ProductThenCouple(nn.Module):
         """
         if scalars is not None:
             attributes = torch.cat([attributes, (scalars.unsqueeze(2) * attributes.unsqueeze(1)).flatten(1)], dim=1)
-        return self.pattern.repeat(attributes, [*points, Points.one(len(attributes), attributes.device)], [*sizes, 1])
+        return self.pattern.repeat_over(attributes, [*points, None], [*sizes, 1])
 
     def forward(self, tensors: Sequence[Tensor], blocks: Sequence[tuple[int, int, int]], matrix: Sparse) -> Tensor:
         """(rows, F) from tensors in which the input blocks lie: index of the tensor, first number and rows of each block."""

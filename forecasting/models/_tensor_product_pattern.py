@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate
+from operator import mul
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from forecasting.models._tensor_product_sparse import Sparse
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,35 +29,24 @@ class Entry:
 
 
 class Points:
-    """The point (a node, or the element itself) that each element reads, and the order of elements by point.
+    """The point (a node, or the element itself) that each element reads, and the place of elements among those that read it.
 
-    Args:
-        index: (E,) point of each element; None: element e reads point e.
-        count: of the points.
+    Attributes:
+        index: (E,) point of each element. count: of the points. degree: (count,) elements that read each.
+        rank: (E,) how many elements before this one read its point.
     """
 
-    def __init__(self, index: Tensor | None, count: int) -> None:
+    def __init__(self, index: Tensor, count: int) -> None:
         self.index, self.count = index, count
-        self.degree = self.rank = None
-        if index is not None:
-            order = torch.argsort(index, stable=True)
-            self.degree = torch.bincount(index, minlength=count)
-            first = self.degree.cumsum(0) - self.degree
-            here = torch.arange(len(index), device=index.device)
-            self.rank = torch.empty_like(index).scatter_(0, order, here - first[index[order]])
-
-    @classmethod
-    def one(cls, elements: int, device: torch.device) -> "Points":
-        """A single point that all elements read."""
-        found = cls(None, 1)
-        found.index = torch.zeros(elements, dtype=torch.long, device=device)
-        found.degree = torch.full((1,), elements, device=device)
-        found.rank = torch.arange(elements, device=device)
-        return found
+        order = torch.argsort(index, stable=True)
+        self.degree = torch.bincount(index, minlength=count)
+        first = self.degree.cumsum(0) - self.degree
+        here = torch.arange(len(index), device=index.device)
+        self.rank = torch.empty_like(index).scatter_(0, order, here - first[index[order]])
 
 
 class Pattern:
-    """The couplings of one element, sorted by output, ready to be repeated.
+    """The couplings of one element, ready to be repeated.
 
     Element e has `out_strides[o]` rows in output block o, which lie at e · stride … behind all rows of the blocks before; point p
     has `in_strides[b]` rows in input block b, likewise.
@@ -71,98 +57,109 @@ class Pattern:
     """
 
     def __init__(self, entries: Sequence[Entry], in_strides: Sequence[int], out_strides: Sequence[int]) -> None:
-        self.entries = sorted(entries, key=lambda entry: (entry.out, entry.outer))
-        self.in_strides, self.out_strides = tuple(in_strides), tuple(out_strides)
-        self.weights = torch.tensor([entry.weights for entry in self.entries], dtype=torch.float64).T.contiguous()
+        self.inputs = _Side([(entry.block, entry.inner) for entry in entries], in_strides)
+        self.outputs = _Side([(entry.out, entry.outer) for entry in entries], out_strides)
+        self.ends = torch.tensor([entry.end for entry in entries])
+        self.weights = torch.tensor([entry.weights for entry in entries], dtype=torch.float64).T.contiguous()
+        self._kept: tuple[tuple[int, torch.device], tuple[Tensor, ...]] | None = None
 
-    def _of_entries(self, device: torch.device) -> tuple[Tensor, ...]:
-        return tuple(each.to(device) for each in self._columns)
+    def repeat(self, attributes: Tensor) -> Sparse:
+        """The matrix where every element reads its own rows only; `attributes` (E, A) are those of the elements."""
+        key = len(attributes), attributes.device
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, (*self._own(*key, self.inputs, self.outputs), *self._own(*key, self.outputs, self.inputs))
+        columns, offsets, t_columns, t_offsets = self._kept[1]
+        values, t_values = (
+            side.by_block(attributes @ self.weights[:, side.order].to(attributes)) for side in (self.outputs, self.inputs)
+        )
+        return Sparse(values, columns, offsets, t_values, t_columns, t_offsets)
 
-    @cached_property
-    def _columns(self) -> tuple[Tensor, ...]:
-        """Of each entry: inner row, stride of its block, block; outer row, stride, block; end; count and place among the entries
-        of its input row."""
-        table = [
-            (
-                *(entry.inner, self.in_strides[entry.block], entry.block),
-                *(entry.outer, self.out_strides[entry.out], entry.out, entry.end),
-            )
-            for entry in self.entries
-        ]
-        rows = [(entry.block, entry.inner) for entry in self.entries]
-        counts = [rows.count(row) for row in rows]
-        places = [rows[:k].count(row) for k, row in enumerate(rows)]
-        columns = [*np.array(table, dtype=np.int64).reshape(-1, 7).T, np.array(counts), np.array(places)]
-        return tuple(torch.from_numpy(np.ascontiguousarray(column)) for column in columns)
-
-    @cached_property
-    def _per_row(self) -> list[tuple[Tensor, Tensor]]:
-        """For each input block: (stride,) end and number of entries of each row."""
-        found = []
-        for block, stride in enumerate(self.in_strides):
-            ends, counts = np.zeros(stride, dtype=np.int64), np.zeros(stride, dtype=np.int64)
-            for entry in self.entries:
-                if entry.block == block:
-                    ends[entry.inner] = entry.end
-                    counts[entry.inner] += 1
-            found.append((torch.from_numpy(ends), torch.from_numpy(counts)))
-        return found
-
-    @cached_property
-    def _per_output(self) -> list[Tensor]:
-        """For each output block: (stride,) number of entries of each row."""
-        counts = [np.zeros(stride, dtype=np.int64) for stride in self.out_strides]
-        for entry in self.entries:
-            counts[entry.out][entry.outer] += 1
-        return [torch.from_numpy(count) for count in counts]
-
-    def repeat(self, attributes: Tensor, points: Sequence[Points], sizes: Sequence[int]) -> Sparse:
-        """The matrix from all input rows to all output rows.
+    def repeat_over(self, attributes: Tensor, points: Sequence[Points | None], sizes: Sequence[int]) -> Sparse:
+        """The matrix where elements read points that others may read too.
 
         Args:
             attributes: (E, A) of the elements.
-            points: that the elements read, by end.
+            points: that the elements read, by end; None for a single point that all read.
             sizes: number of points of each input block.
         """
-        device, count = attributes.device, len(attributes)
-        inner, in_stride, block, outer, out_stride, out, end, shared, place = self._of_entries(device)
-        starts = _starts(sizes, self.in_strides, device)
-        behind = _starts([count] * len(self.out_strides), self.out_strides, device)
-        here = torch.arange(count, device=device)
-        index = torch.stack([here if each.index is None else each.index for each in points], dim=1)
-        rank = torch.stack([torch.zeros_like(here) if each.index is None else each.rank for each in points], dim=1)
-        values = attributes @ self.weights.to(attributes)
-        columns = index[:, end] * in_stride + (starts[block] + inner)
-        rows = here[:, None] * out_stride + (behind[out] + outer)
-        t_offsets = self._row_starts(points, sizes, device)
-        position = (t_offsets[columns] + rank[:, end] * shared + place).flatten()
+        device, count, order = attributes.device, len(attributes), self.outputs.order
+        here, none = torch.arange(count, device=device), torch.zeros(count, dtype=torch.long, device=device)
+        index = torch.stack([none if each is None else each.index for each in points], dim=1)
+        rank = torch.stack([here if each is None else each.rank for each in points], dim=1)
+        end = self.ends[order].to(device)
+        columns = self.inputs.rows(index[:, end], sizes, order)
+        rows = self.outputs.rows(here[:, None], [count] * len(self.outputs.strides), order)
+        t_offsets = self._shared_offsets(points, sizes, count, device)
+        shared, place = self.inputs.shared[order].to(device), self.inputs.place[order].to(device)
+        position = (rank[:, end] * shared).add_(place).add_(t_offsets[columns]).flatten()
+        values = attributes @ self.weights[:, order].to(attributes)
         t_columns = torch.empty_like(position).scatter_(0, position, rows.flatten())
         t_values = torch.zeros_like(values).flatten().scatter(0, position, values.flatten())
-        counts = [each.to(device) for each in self._per_output]
-        offsets = _offsets([each.expand(count, -1) for each in counts])
-        widths = [int(each.sum()) for each in self._per_output]
-        return Sparse(_by_block(values, widths), _by_block(columns, widths), offsets, t_values, t_columns, t_offsets)
+        by_block = self.outputs.by_block
+        return Sparse(by_block(values), by_block(columns), self.outputs.offsets(count, device), t_values, t_columns, t_offsets)
 
-    def _row_starts(self, points: Sequence[Points], sizes: Sequence[int], device: torch.device) -> Tensor:
+    def _own(self, count: int, device: torch.device, read: "_Side", written: "_Side") -> tuple[Tensor, Tensor]:
+        """Columns and offsets from the rows that are read to those that are written, both of the element itself."""
+        here = torch.arange(count, device=device)[:, None]
+        columns = read.rows(here, [count] * len(read.strides), written.order)
+        return written.by_block(columns), written.offsets(count, device)
+
+    def _shared_offsets(self, points: Sequence[Points | None], sizes: Sequence[int], count: int, device: torch.device) -> Tensor:
+        """(input rows + 1,) first entry of each row of the transpose."""
         counts = []
-        for (ends, each), size in zip(self._per_row, sizes, strict=True):
-            readers = [
-                torch.ones(size, dtype=torch.long, device=device) if points[end].index is None else points[end].degree
-                for end in ends.tolist()
-            ]
-            counts.append(torch.stack(readers, dim=1) * each.to(device))
+        for block, (each, size) in enumerate(zip(self.inputs.counts, sizes, strict=True)):
+            ends = torch.zeros_like(each)
+            here = self.inputs.block == block
+            ends[self.inputs.row[here]] = self.ends[here]
+            readers = {
+                end: torch.full((size,), count, device=device) if (found := points[end]) is None else found.degree
+                for end in ends.unique().tolist()
+            }
+            found_ends = list(readers)
+            place = torch.tensor([found_ends.index(end) for end in ends.tolist()], device=device)
+            counts.append((torch.stack(list(readers.values()), dim=1)[:, place] * each.to(device)).flatten())
         return _offsets(counts)
 
 
-def _starts(sizes: Sequence[int], strides: Sequence[int], device: torch.device) -> Tensor:
-    rows = [size * stride for size, stride in zip(sizes, strides, strict=True)]
-    return torch.tensor(np.cumsum([0, *rows[:-1]]), dtype=torch.long, device=device)
+class _Side:
+    """The rows of one side of a pattern: those that entries read, or those that they write.
+
+    Args:
+        rows: (block, row) of each entry; strides: rows of each block.
+
+    Attributes:
+        order: of the entries by block and row. block, row: of each entry. counts: (stride,) entries of each row, by block.
+        shared: entries of the row of each entry. place: how many entries of its row come before each.
+    """
+
+    def __init__(self, rows: Sequence[tuple[int, int]], strides: Sequence[int]) -> None:
+        self.strides = tuple(strides)
+        self.block, self.row = (torch.tensor([each[k] for each in rows]) for k in (0, 1))
+        self.order = torch.tensor(sorted(range(len(rows)), key=lambda k: rows[k]))
+        seen: dict[tuple[int, int], int] = {}
+        places = []
+        for row in rows:
+            places.append(seen.get(row, 0))
+            seen[row] = places[-1] + 1
+        self.place, self.shared = torch.tensor(places), torch.tensor([seen[row] for row in rows])
+        self.counts = [torch.tensor([seen.get((block, row), 0) for row in range(stride)]) for block, stride in enumerate(strides)]
+        self._widths = [int(each.sum()) for each in self.counts]
+
+    def rows(self, points: Tensor, sizes: Sequence[int], order: Tensor) -> Tensor:
+        """(E, K) the row of each entry, in this order, for (E, K) or (E, 1) points, in blocks of `sizes` points."""
+        starts = torch.tensor([0, *accumulate(map(mul, sizes, self.strides))])
+        block = self.block[order]
+        stride, first = torch.tensor(self.strides)[block], starts[block] + self.row[order]
+        return (points * stride.to(points.device)).add_(first.to(points.device))
+
+    def by_block(self, values: Tensor) -> Tensor:
+        """(E · K,) values (E, K) of entries in order, block by block."""
+        return torch.cat([part.reshape(-1) for part in values.split(self._widths, dim=1)])
+
+    def offsets(self, count: int, device: torch.device) -> Tensor:
+        """(rows + 1,) where each row of `count` elements begins."""
+        return _offsets([each.to(device).expand(count, -1).flatten() for each in self.counts])
 
 
 def _offsets(counts: Sequence[Tensor]) -> Tensor:
-    every = torch.cat([torch.zeros(1, dtype=torch.long, device=counts[0].device), *(each.reshape(-1) for each in counts)])
-    return every.cumsum(0)
-
-
-def _by_block(values: Tensor, widths: Sequence[int]) -> Tensor:
-    return torch.cat([part.reshape(-1) for part in values.split(list(widths), dim=1)])
+    return torch.cat([torch.zeros(1, dtype=torch.long, device=counts[0].device), *counts]).cumsum(0)

@@ -91,7 +91,8 @@ class SEGNN(Forecaster):
         )
         self.readout = GatedProduct(couples, channels, channels)
         self.head = CoupleThenProduct(couples, channels, {1: schema.horizon}, _LAST)
-        self.patterns = {"within": node_pattern(couples), "arriving": arriving_pattern(l_max), "head": node_pattern(couples, [1])}
+        self.patterns = {"edge": node_pattern(couples), "node": node_pattern(couples)}
+        self.patterns |= {"head": node_pattern(couples, [1]), "arriving": arriving_pattern(l_max)}
         once, twice = hidden_irreps(channels, l_max), hidden_irreps(2 * channels, l_max)
         self._places = [(twice, once), (once, once)] * layers
         self.relaxed = relaxed_maps(self._places, chain)
@@ -121,16 +122,16 @@ class SEGNN(Forecaster):
 
     def _matrices(self, batch: GraphBatch) -> tuple[Sparse, Matrices]:
         """Couplings of the embedding and of all layers; they depend on the positions and velocities of the batch only."""
-        nodes, edges = len(batch.position), batch.edge_index.shape[1]
-        source, target, own = Points(batch.edge_index[0], nodes), Points(batch.edge_index[1], nodes), Points(None, nodes)
+        nodes, degrees = len(batch.position), self.couples.degree + 1
+        source, target = (Points(each, nodes) for each in batch.edge_index)
         edge, node = attributes(batch, self.couples.attribute, target)
-        degrees = self.couples.degree + 1
-        share = target.degree.clamp(min=1).to(edge.dtype).pow(-self.power)[batch.edge_index[1], None]
-        ends = self.layers[0].message_first
-        return self.embedding.repeat(node, None, [own], [nodes] * len(self.node_features.channels)), Matrices(
-            ends=ends.repeat(edge, self.edge_scalars(batch), [target, source], [nodes] * degrees),
-            edges=self.patterns["within"].repeat(edge, [Points(None, edges)], [edges] * degrees),
-            nodes=self.patterns["within"].repeat(node, [own], [nodes] * degrees),
-            arriving=self.patterns["arriving"].repeat(share, [target], [nodes] * degrees).transpose,
-            head=self.patterns["head"].repeat(node, [own], [nodes] * degrees),
+        own = Points(torch.arange(nodes, device=node.device), nodes)
+        share = target.degree.clamp(min=1).to(edge.dtype).pow(-self.power)[target.index, None]
+        first = self.layers[0].message_first
+        return self.embedding.matrix(node, [own], [nodes] * len(self.node_features.channels), None), Matrices(
+            ends=first.matrix(edge, [target, source], [nodes] * degrees, self.edge_scalars(batch)),
+            edges=self.patterns["edge"].repeat(edge),
+            nodes=self.patterns["node"].repeat(node),
+            arriving=self.patterns["arriving"].repeat_over(share, [target], [nodes] * degrees).transpose,
+            head=self.patterns["head"].repeat(node),
         )
