@@ -56,7 +56,11 @@ def train_from(config: dict[str, Any], *, resume: bool = False) -> dict[str, Any
 
 
 def show(result: dict[str, Any]) -> None:
-    """Say what came of it, or print the configuration."""
+    """Say what came of it, or print the configuration; of several processes the first one speaks."""
+    import os
+
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return
     if "config" in result:
         from forecasting.cli.configuration import to_yaml
 

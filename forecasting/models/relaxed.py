@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from forecasting.errors import UsageError
 from forecasting.symmetry.groups import parse_group
 from forecasting.symmetry.projectors import Chain
 from forecasting.symmetry.transforms import irreps_dim
 
 CHAIN = ("O(3)", "identity")
 STD = 0.02
+SLOTS = 4
 _TINY = 1e-24
 
 
@@ -26,7 +27,8 @@ class RelaxedMap(nn.Module):
 
     Attributes:
         matrix: (d_out, d_in + 1) W and b in e3nn order, block [u', m', u, m].
-        gamma: (K,) γ; trained only by methods that learn it.
+        gamma: (SLOTS,) γ_1 … γ_K and as many more as another chain may need; trained only by methods that learn it.
+        held: (SLOTS,) factor on each γ: 0 drops a part for good.
         dial: () factor on every γ: 0 is the strict network.
         chain: the split.
         seen: (rows, d_in) the last input, without gradient, where `remember` was set to True.
@@ -37,40 +39,44 @@ class RelaxedMap(nn.Module):
         std: standard deviation of the entries of W and b at the start.
 
     Raises:
-        UsageError: if the groups are unknown or not nested.
+        UsageError: if the groups are unknown, not nested, or more than `SLOTS`.
     """
 
     dial: Tensor
+    held: Tensor
 
     def __init__(self, irreps_in: str, irreps_out: str, chain: Sequence[str] = CHAIN, std: float = STD) -> None:
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
         self.chain = _split(chain, irreps_in, irreps_out)
         self.matrix = nn.Parameter(std * torch.randn(*self.chain.shape))
-        self.gamma = nn.Parameter(torch.ones(self.chain.count - 1), requires_grad=False)
+        self.gamma = nn.Parameter(torch.ones(SLOTS), requires_grad=False)
+        self.register_buffer("held", torch.ones(SLOTS))
         self.register_buffer("dial", torch.ones(()))
         self.remember = False
         self.seen: Tensor | None = None
 
     def split_along(self, chain: Sequence[str]) -> None:
-        """Split along another chain from now on; W stays, and so does γ unless it must change its length: then it starts at 1.
+        """Split along another chain from now on; W and γ stay as they are.
 
         Raises:
-            UsageError: if the groups are unknown or not nested.
+            UsageError: if the groups are unknown, not nested, or more than `SLOTS`.
         """
         self.chain = _split(chain, self.irreps_in, self.irreps_out).to(self.matrix.device)
-        if len(self.gamma) != self.chain.count - 1:
-            self.gamma.data = self.matrix.new_ones(self.chain.count - 1)
-            self.gamma.grad = None
+
+    @property
+    def gammas(self) -> Tensor:
+        """(K,) γ of the chain's parts."""
+        return (self.gamma * self.held)[: self.chain.count - 1]
 
     def effective(self) -> Tensor:
         """(d_out, d_in + 1) Σ_k γ_k W_k with the bias as last column."""
-        factors = self.dial * self.gamma
+        factors = self.dial * self.gammas
         return self.chain.combine(self.matrix, torch.cat([factors.new_zeros(1), factors]))
 
     def remainder(self) -> Tensor:
         """(d_out, d_in + 1) Σ_k W_k = W − P_{G_0} W, whatever the levels."""
-        factors = self.gamma.new_ones(len(self.gamma) + 1)
+        factors = self.gamma.new_ones(self.chain.count)
         factors[0] = 0
         return self.chain.combine(self.matrix, factors)
 
@@ -80,7 +86,7 @@ class RelaxedMap(nn.Module):
 
     def levels(self) -> Tensor:
         """(K,) c_k = |γ_k| · |(W_k, b_k)|."""
-        return self.gamma.abs() * self.sizes()
+        return self.gammas.abs() * self.sizes()
 
     def forward(self, z: Tensor) -> Tensor:
         """(…, d_in) in irreps_in -> (…, d_out) in irreps_out."""
@@ -88,13 +94,6 @@ class RelaxedMap(nn.Module):
             self.seen = z.detach().reshape(-1, z.shape[-1])
         matrix = self.effective()
         return nn.functional.linear(z, matrix[:, :-1], matrix[:, -1])
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take over γ of another chain's length: a run may split along other groups on its way."""
-        gamma = state.get(f"{prefix}gamma")
-        if gamma is not None and gamma.shape != self.gamma.shape:
-            self.gamma.data = self.gamma.new_ones(gamma.shape)
-        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class RelaxedBranch(nn.Module):
@@ -114,6 +113,11 @@ class RelaxedBranch(nn.Module):
         self.net = nn.Sequential(first, nn.GELU(), second, nn.GELU(), third)
         self.gamma = nn.Parameter(torch.ones(1), requires_grad=False)
         self.register_buffer("dial", torch.ones(()))
+
+    @property
+    def gammas(self) -> Tensor:
+        """(1,) γ."""
+        return self.gamma
 
     def sizes(self) -> Tensor:
         """(1,) one: the perceptron has no size that projectors know."""
@@ -172,4 +176,7 @@ def dialled(model: nn.Module, value: float) -> Iterator[None]:
 
 
 def _split(chain: Sequence[str], irreps_in: str, irreps_out: str) -> Chain:
-    return Chain([parse_group(name) for name in chain], irreps_in, irreps_out, bias=True)
+    split = Chain([parse_group(name) for name in chain], irreps_in, irreps_out, bias=True)
+    if split.count - 1 > SLOTS:
+        raise UsageError(f"a chain has at most {SLOTS} groups, found {', '.join(chain)}")
+    return split

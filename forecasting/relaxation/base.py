@@ -122,7 +122,7 @@ class Relaxation(nn.Module):
             model: being trained; progress: share of training done; validate: loss of the model as it is on validation data.
 
         Returns:
-            whether the parameters changed their shape or meaning, so that averages and optimisers begin again.
+            whether the parameters changed their meaning, so that averages begin again.
         """
         if self.levels is not None:
             for layer in relaxed_layers(model).values():
@@ -161,7 +161,7 @@ class Relaxation(nn.Module):
         """Levels, sizes and the state of the prices, by name."""
         found: dict[str, float] = {}
         for name, layer in relaxed_layers(model).items():
-            for step, (gamma, size) in enumerate(zip(layer.gamma.tolist(), layer.sizes().tolist(), strict=True), start=1):
+            for step, (gamma, size) in enumerate(zip(layer.gammas.tolist(), layer.sizes().tolist(), strict=True), start=1):
                 found |= {f"gamma/{name}/{step}": gamma * float(layer.dial), f"c/{name}/{step}": abs(gamma) * size}
         for price in self._prices():
             found |= price.trace(model)

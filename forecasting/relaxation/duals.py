@@ -39,7 +39,7 @@ class Dual(Price):
 
     def restart(self, model: Forecaster) -> None:
         """Begin with λ = 0 for the steps that the model's maps have now."""
-        count = sum(len(layer.gamma) for layer in relaxed_layers(model).values())
+        count = sum(len(layer.gammas) for layer in relaxed_layers(model).values())
         self.register_buffer("duals", torch.zeros(count))
         self.register_buffer("moments", torch.zeros(2, count))
 
@@ -80,7 +80,7 @@ class Dual(Price):
 
     def trace(self, model: Forecaster) -> dict[str, float]:
         """The duals."""
-        names = [f"dual/{name}/{step + 1}" for name, layer in relaxed_layers(model).items() for step in range(len(layer.gamma))]
+        names = [f"dual/{name}/{step + 1}" for name, layer in relaxed_layers(model).items() for step in range(len(layer.gammas))]
         return dict(zip(names, self.duals.tolist(), strict=False))
 
 
@@ -135,7 +135,7 @@ class Resilient(Dual):
 
 
 def _signed(layer: Relaxed, normalized: bool) -> Tensor:
-    return layer.gamma * layer.sizes() if normalized else layer.gamma
+    return layer.gammas * layer.sizes() if normalized else layer.gammas
 
 
 def _ascend(dual: Dual, slack: Tensor) -> Tensor:

@@ -105,7 +105,6 @@ class Mixed(Relaxation):
             return
         for layer in linear_layers(model).values():
             layer.split_along(self.groups)
-            layer.gamma.requires_grad_(int(self.stage) < REFIT)
         self._measure(model)
 
     def penalty(self, moment: Moment) -> Tensor:
@@ -155,7 +154,7 @@ class Mixed(Relaxation):
     @torch.no_grad()
     def _refit(self, model: Forecaster, validate: Callable[[], float]) -> None:
         layers = list(linear_layers(model).values())
-        count = len(layers[0].gamma)
+        count = len(layers[0].gammas)
         full = validate()
         losses = []
         for parts in range(count + 1):
@@ -167,9 +166,7 @@ class Mixed(Relaxation):
         name = (*self.groups, "nothing")[int(self.kept)]
         logger.info("mixed: validation %s, the full network %.4g; kept: %s", [f"{loss:.4g}" for loss in losses], full, name)
         for layer in layers:
-            layer.gamma.data[int(self.kept) :] = 0
-            layer.gamma.requires_grad_(False)
-            layer.gamma.grad = None
+            layer.held[int(self.kept) :] = 0
 
     def _measure(self, model: Forecaster) -> None:
         self.distances = Distances(self.groups, model)
@@ -183,10 +180,9 @@ class Mixed(Relaxation):
 
 def _without(layers: Sequence[RelaxedMap], parts: int, validate: Callable[[], float]) -> float:
     """Validation loss of the network that keeps the first `parts` parts only."""
-    before = [layer.gamma.detach().clone() for layer in layers]
     for layer in layers:
-        layer.gamma.data[parts:] = 0
+        layer.held[parts:] = 0
     loss = validate()
-    for layer, gamma in zip(layers, before, strict=True):
-        layer.gamma.data.copy_(gamma)
+    for layer in layers:
+        layer.held.fill_(1)
     return loss

@@ -88,7 +88,7 @@ class TrainingModule(lightning.LightningModule):
             optimizer.zero_grad()
         progress = step / self.steps
         if self.relaxation.before_step(self.model, progress, self._validate_model):
-            self._begin_again(optimizers)
+            self._begin_again()
         batch = self.relaxation.prepared(batch, self.problem.builder.schema)
         loss = self._backward(batch, step, progress)
         self._clip(batch, step)
@@ -121,12 +121,8 @@ class TrainingModule(lightning.LightningModule):
     def _loss(self, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
         return self.loss(forecast, batch, self.problem.builder.schema.dim)
 
-    def _begin_again(self, optimizers: list[Any]) -> None:
-        """Forget averages, and moments of parameters whose shape has changed."""
-        for optimizer in optimizers:
-            bare = optimizer.optimizer
-            for parameter in [one for one in bare.state if any(_differs(value, one) for value in bare.state[one].values())]:
-                del bare.state[parameter]
+    def _begin_again(self) -> None:
+        """Forget averages."""
         self._follow()
         if self.average is not None:
             self.average.n_averaged.zero_()
@@ -198,10 +194,6 @@ def _parts(batch: GraphBatch, count: int, schema: GraphSchema) -> Iterator[Graph
         return
     for graphs in torch.arange(batch.num_graphs, device=batch.ptr.device).chunk(count):
         yield batch.select(graphs, schema)
-
-
-def _differs(value: Any, parameter: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.dim() > 0 and value.shape != parameter.shape
 
 
 def _warm_average(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -126,8 +126,9 @@ def _finish(problem: Problem, module: TrainingModule, keeper: Keeper, sampler: S
     }
     weights = {name: value.float() if value.is_floating_point() else value for name, value in module.best_weights.items()}
     card = {**results, "run": str(place)}
-    package = save_package(problem.package(weights, card), place / "package")
-    return TrainingResult(package=package, **results)
+    if module.global_rank == 0:
+        save_package(problem.package(weights, card), place / "package")
+    return TrainingResult(package=place / "package", **results)
 
 
 def _trainer(settings: TrainingSettings, steps: int, callbacks: list[Any], place: Path) -> lightning.Trainer:
