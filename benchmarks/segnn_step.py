@@ -69,7 +69,7 @@ def compare(schema, batch, l_max: int, rounds: int) -> None:
     medians = {name: statistics.median(values) * 1e3 for name, values in times.items()}
     ratio = statistics.median(a / b for a, b in zip(times["e3nn"], times["ours"], strict=True))
     parameters = sum(value.numel() for value in ours.parameters())
-    print(f"l_max {l_max}: {ours.channels} channels per degree, {parameters} parameters, largest relative difference {difference:.1e}")
+    print(f"l_max {l_max}: {ours.channels} channels per degree, {parameters} parameters, relative difference {difference:.1e}")
     print(f"  ours {medians['ours']:.1f} ms, e3nn {medians['e3nn']:.1f} ms, e3nn / ours {ratio:.2f}")
 
 

@@ -1,5 +1,5 @@
-"""SEGNN written down with e3nn's fully connected tensor products and a scatter (Brandstetter et al. 2022, equations 7 and 8, N-body
-configuration), nothing shared with the package: what our SEGNN must equal."""
+"""SEGNN written down with e3nn's fully connected tensor products and a scatter (Brandstetter et al. 2022, equations 7 and 8,
+N-body configuration), nothing shared with the package: what our SEGNN must equal."""
 
 from itertools import product
 from math import sqrt
@@ -36,9 +36,9 @@ class Gated(nn.Module):
         gates = o3.Irreps([(count, (0, 1)) for count, _ in gated])
         sigmoids = [torch.sigmoid] * len(gates)
         self.gate = Gate(scalars, [nn.functional.silu], gates, sigmoids, gated)
-        for activation, scale in ((self.gate.act_scalars, 1.6765324703310909), (self.gate.act_gates, 1.8462285453386056)):
+        for activation in (self.gate.act_scalars, self.gate.act_gates):
             for act in activation.acts:
-                act.cst = scale  # e3nn estimates these from random numbers, to three digits
+                act.cst = 1.0  # e3nn's factor, an estimate of a second moment, is a part of our next weights
         self.product = Product(irreps_in, attribute, self.gate.irreps_in)
 
     def forward(self, x, a):
@@ -62,16 +62,18 @@ class PlainLayer(nn.Module):
 
 
 class PlainSEGNN(nn.Module):
-    """Inputs by degree in e3nn's order; the output is displacements (N, H · 3)."""
+    """Inputs by degree in e3nn's order; the output is displacements (N, 3)."""
 
-    def __init__(self, inputs: dict[int, int], scalars: int, channels: int, layers: int, l_max: int, l_attr: int, odd=False, steps=1):
+    def __init__(
+        self, inputs: dict[int, int], scalars: int, channels: int, layers: int, l_max: int, l_attr: int, odd=False, steps=1
+    ):
         super().__init__()
         self.attributes = irreps_of(dict.fromkeys(range(l_attr + 1), 1), odd)
         hidden = irreps_of(dict.fromkeys(range(l_max + 1), channels), odd)
         self.embedding = Product(irreps_of(inputs, odd), self.attributes, hidden)
         self.layers = nn.ModuleList(PlainLayer(hidden, self.attributes, scalars) for _ in range(layers))
         self.readout = Gated(hidden, self.attributes, hidden)
-        self.head = Product(hidden, self.attributes, irreps_of({1: steps}, odd))
+        self.head = Product(hidden, self.attributes, irreps_of({1: 1}, odd))
         self.harmonics = o3.SphericalHarmonics(list(range(l_attr + 1)), normalize=True, normalization="component")
 
     def forward(self, features, x, v, edge_index, s):
@@ -115,9 +117,15 @@ def _fill(theirs: Product, weight_of) -> None:
     """Set every weight (u, 1, w) of e3nn's product from the matrix of ours for (input slot, path, output slot)."""
     tp = theirs.product
     with torch.no_grad():
-        for (_, instruction, weight) in tp.weight_views(yield_instruction=True):
-            path = tuple(irreps[index].ir.l for irreps, index in (
-                (tp.irreps_in1, instruction.i_in1), (tp.irreps_in2, instruction.i_in2), (tp.irreps_out, instruction.i_out)))
+        for _, instruction, weight in tp.weight_views(yield_instruction=True):
+            path = tuple(
+                irreps[index].ir.l
+                for irreps, index in (
+                    (tp.irreps_in1, instruction.i_in1),
+                    (tp.irreps_in2, instruction.i_in2),
+                    (tp.irreps_out, instruction.i_out),
+                )
+            )
             scale = sign_of(path) * sqrt(2 * path[2] + 1) / instruction.path_weight
             weight.copy_(scale * weight_of(instruction.i_in1, path, instruction.i_out)[:, None])
 

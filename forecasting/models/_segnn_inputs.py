@@ -14,9 +14,9 @@ from forecasting.symmetry.transforms import parse_irreps
 
 
 class NodeFeatures(nn.Module):
-    """Features of nodes by degree: invariants (0); position from the centre of the graph, velocities and vector fields (1);
-    tensor fields (2 and more).
+    """Features of nodes by degree.
 
+    Degree 0: invariants. Degree 1: position from the centre of the graph, velocities, vector fields. From 2: tensor fields.
     Components of the fields count where their parity is (−1)^l, or all of them where mirrors need not be followed.
 
     Args:

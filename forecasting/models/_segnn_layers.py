@@ -1,6 +1,7 @@
 """Layers of SEGNN on features in rows (see `_tensor_product_dense`), and the sparse matrices that they share."""
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ from forecasting.models._tensor_product import CoupleThenProduct, Coupling, Inpu
 from forecasting.models._tensor_product_dense import gate
 from forecasting.models._tensor_product_pattern import Entry, Pattern
 from forecasting.models._tensor_product_sparse import Sparse, weighted_sums
+
+AFTER_GATE = sqrt(3)  # gain of weights that read gated features, whose second moment is near 1/3 (SiLU 0.36, sigmoid 0.29)
 
 
 class Matrices(NamedTuple):
@@ -33,13 +36,14 @@ class GatedProduct(nn.Module):
 
     Args:
         couples: which degrees meet; inputs: channels of every degree; channels: F of the output.
+        gain: of the weights at the start.
     """
 
-    def __init__(self, couples: Coupling, inputs: int, channels: int) -> None:
+    def __init__(self, couples: Coupling, inputs: int, channels: int, gain: float = 1.0) -> None:
         super().__init__()
         self.degree, self.channels = couples.degree, channels
-        widths = {0: channels * (1 + couples.degree)} | {degree: channels for degree in range(1, couples.degree + 1)}
-        self.product = CoupleThenProduct(couples, inputs, widths)
+        widths = {0: channels * (1 + couples.degree)} | dict.fromkeys(range(1, couples.degree + 1), channels)
+        self.product = CoupleThenProduct(couples, inputs, widths, gain)
 
     def forward(self, rows: Tensor, count: int, matrix: Sparse) -> Tensor:
         """(count · (L + 1)², F) from (count · (L + 1)², inputs)."""
@@ -47,7 +51,9 @@ class GatedProduct(nn.Module):
 
 
 class SEGNNLayer(nn.Module):
-    """One round of messages (Brandstetter et al. 2022, equations 7 and 8; ⊗_a are tensor products with an attribute)::
+    """One round of messages (Brandstetter et al. 2022, equations 7 and 8).
+
+    With ⊗_a a tensor product with an attribute::
 
         m_ij = gate(gate([f_i, f_j, s_ij] ⊗_{a_ij} W_1) ⊗_{a_ij} W_2)
         f_i += gate([f_i, deg_i^(−p) Σ_j m_ij] ⊗_{a_i} W_3) ⊗_{a_i} W_4
@@ -66,9 +72,9 @@ class SEGNNLayer(nn.Module):
         degrees = range(couples.degree + 1)
         inputs = [Inputs(degree, channels, (0, 1)) for degree in degrees]
         self.message_first = ProductThenCouple(inputs, couples, channels, gated=True, scalars=scalars)
-        self.message_second = GatedProduct(couples, channels, channels)
+        self.message_second = GatedProduct(couples, channels, channels, AFTER_GATE)
         self.update_first = GatedProduct(couples, 2 * channels, channels)
-        self.update_second = CoupleThenProduct(couples, channels, dict.fromkeys(degrees, channels), gain)
+        self.update_second = CoupleThenProduct(couples, channels, dict.fromkeys(degrees, channels), gain * AFTER_GATE)
 
     def forward(self, rows: Tensor, edges: int, matrices: Matrices, relaxed: Sequence[nn.Module]) -> Tensor:
         """(N · (L + 1)², F) from features of the same shape, for this number of edges."""

@@ -127,7 +127,7 @@ class CoupleThenProduct(nn.Module):
     Args:
         couples: which degrees meet; channels: of every input degree.
         outputs: output degree -> its channels (of degree 0: with gates), from the lowest.
-        gain: of the weights at the start.
+        gain: of the weights at the start, on top of 1 / √(3 fan in).
     """
 
     def __init__(self, couples: Coupling, channels: int, outputs: dict[int, int], gain: float = 1.0) -> None:

@@ -24,12 +24,13 @@ def paths(before: int, attribute: int, after: int, odd: bool) -> list[Path]:
     products), for SO(3).
     """
     found = product(range(before + 1), range(attribute + 1))
-    return [(l, a, after) for l, a in found if abs(l - a) <= after <= l + a and (odd or (l + a + after) % 2 == 0)]
+    allowed = [(b, a) for b, a in found if abs(b - a) <= after <= b + a and (odd or (b + a + after) % 2 == 0)]
+    return [(b, a, after) for b, a in allowed]
 
 
 @lru_cache(maxsize=256)
 def coupling(first: int, second: int, third: int) -> Array:
-    """(2l₁+1, 2l₂+1, 2l₃+1) the invariant tensor of three degrees, with Σ C² = 2l₃ + 1; its first entry that is not 0 is positive.
+    """(2l₁+1, 2l₂+1, 2l₃+1) the invariant tensor of three degrees, with Σ C² = 2l₃ + 1 and its first nonzero entry positive.
 
     With components of unit variance and Σ_m a_m² = 2l₂ + 1, the components Σ C x a have unit variance too.
 
@@ -55,7 +56,7 @@ def coupling(first: int, second: int, third: int) -> Array:
 
 @lru_cache(maxsize=16)
 def _raising(degree: int) -> Array:
-    """(2l−1, 3, 2l+1) with Y_l = Σ C Y_{l−1} Y_1, where |Y_l|² = 2l + 1 for unit vectors and Y_l is positive along the polar axis y."""
+    """(2l−1, 3, 2l+1) with Y_l = Σ C Y_{l−1} Y_1, where |Y_l|² = 2l + 1 for unit vectors and Y_l is positive along y."""
     bare = coupling(degree - 1, 1, degree)
     below, one = (_polar(other) for other in (degree - 1, 1))
     found: Array = bare * np.sqrt(2 * degree + 1) / np.einsum("abc,a,b->c", bare, below, one)[degree]
@@ -69,9 +70,9 @@ def _polar(degree: int) -> Array:
 
 
 def harmonics(vectors: Tensor, degree: int) -> Tensor:
-    """(…, (degree + 1)²) [0e+1o+2e+…] real spherical harmonics of the directions of `vectors` (…, 3) [1o], e3nn's "component" norm.
+    """(…, (degree + 1)²) [0e+1o+2e+…] real spherical harmonics of the directions of `vectors` (…, 3) [1o].
 
-    Degrees from 1 on vanish for the vector 0.
+    Their norm is e3nn's "component": |Y_l|² = 2l + 1. Degrees from 1 on vanish for the vector 0.
     """
     direction = vectors / (vectors.square().sum(-1, keepdim=True) + _TINY).sqrt()
     parts = [torch.ones_like(direction[..., :1])]

@@ -13,10 +13,10 @@ from torch.autograd.function import once_differentiable
 
 Plan = tuple[tuple[int, int, int, int, int], ...]
 
-SILU_SCALE, SIGMOID_SCALE = 1.6765324703310909, 1.8462285453386056  # E f(z)² = 1 for normal z
 
-
-def block_products(tensors: Sequence[Tensor], plan: Plan, weight: Tensor, bias: Tensor | None = None, tail: Tensor | None = None) -> Tensor:
+def block_products(
+    tensors: Sequence[Tensor], plan: Plan, weight: Tensor, bias: Tensor | None = None, tail: Tensor | None = None
+) -> Tensor:
     """(M,) the products X_k W_k one after the other, each (rows, columns) flattened.
 
     Args:
@@ -56,7 +56,9 @@ class _BlockProducts(torch.autograd.Function):
         weight, *tensors = ctx.saved_tensors
         grad = grad.contiguous()
         to_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
-        to_tensors = [torch.empty_like(each) if want else None for each, want in zip(tensors, ctx.needs_input_grad[4:], strict=True)]
+        to_tensors = [
+            torch.empty_like(each) if want else None for each, want in zip(tensors, ctx.needs_input_grad[4:], strict=True)
+        ]
         to_bias, place = None, 0
         for index, (block, matrix, part) in enumerate(_triples(tensors, ctx.plan, weight, grad)):
             which, first, rows, columns, width = ctx.plan[index]
@@ -113,8 +115,6 @@ def _block(tensor: Tensor, first: int, rows: int, columns: int) -> Tensor:
 def gate(rows: Tensor, count: int, degree: int) -> Tensor:
     """Scalars through SiLU, and each vector or tensor times a sigmoid of a scalar of its own (Weiler et al. 2018).
 
-    Both functions are scaled to second moment 1.
-
     Args:
         rows: (count · (1 + degree) + count · Σ_{l≥1} (2l + 1), F): for each element its scalars and a row of gates for each
             degree from 1, then all rows of degree 1, …
@@ -132,8 +132,8 @@ class _Gate(torch.autograd.Function):
         first, parts = _parts(rows, count, degree)
         out = rows.new_empty(count * (degree + 1) ** 2, rows.shape[1])
         scalars, *others = _degrees(out, count, degree)
-        torch.mul(torch.nn.functional.silu(first[:, 0]), SILU_SCALE, out=scalars[:, 0])
-        gates = torch.sigmoid(first[:, 1:]).mul_(SIGMOID_SCALE)
+        torch.ops.aten.silu.out(first[:, 0], out=scalars[:, 0])
+        gates = torch.sigmoid(first[:, 1:])
         for index, (part, other) in enumerate(zip(parts, others, strict=True)):
             torch.mul(part, gates[:, index, None], out=other)
         return out, gates
@@ -154,11 +154,13 @@ class _Gate(torch.autograd.Function):
         scalar_grad, *grads = _degrees(grad.contiguous(), ctx.count, ctx.degree)
         out = torch.empty_like(rows)
         to_first, to_parts = _parts(out, ctx.count, ctx.degree)
-        to_first[:, 0] = torch.ops.aten.silu_backward(scalar_grad[:, 0] * SILU_SCALE, first[:, 0])
+        torch.ops.aten.silu_backward.grad_input(scalar_grad[:, 0], first[:, 0], grad_input=to_first[:, 0])
         for index, (part, to_part, each) in enumerate(zip(parts, to_parts, grads, strict=True)):
             torch.mul(each, gates[:, index, None], out=to_part)
-            slope = (to_part * part).sum(1)
-            torch.addcmul(slope, slope, gates[:, index], value=-1 / SIGMOID_SCALE, out=to_first[:, 1 + index])
+            slope = each[:, 0] * part[:, 0]
+            for row in range(1, part.shape[1]):
+                slope.addcmul_(each[:, row], part[:, row])
+            torch.ops.aten.sigmoid_backward.grad_input(slope, gates[:, index], grad_input=to_first[:, 1 + index])
         return out, None, None
 
     @staticmethod
@@ -167,11 +169,11 @@ class _Gate(torch.autograd.Function):
         first, parts = _parts(rows, ctx.count, ctx.degree)
         first_t, parts_t = _parts(tangent.contiguous(), ctx.count, ctx.degree)
         half = torch.sigmoid(first)
-        moved = [SILU_SCALE * half[:, 0] * (1 + first[:, 0] * (1 - half[:, 0])) * first_t[:, 0]]
+        moved = [half[:, 0] * (1 + first[:, 0] * (1 - half[:, 0])) * first_t[:, 0]]
         for index, (part, part_t) in enumerate(zip(parts, parts_t, strict=True)):
             each = half[:, 1 + index, None]
             slope = each * (1 - each) * first_t[:, 1 + index, None]
-            moved.append((SIGMOID_SCALE * (slope * part + each * part_t)).flatten(0, 1))
+            moved.append((slope * part + each * part_t).flatten(0, 1))
         return torch.cat(moved), None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
 from forecasting.models._segnn_inputs import EdgeScalars, NodeFeatures, attributes
 from forecasting.models._segnn_layers import (
+    AFTER_GATE,
     GatedProduct,
     Matrices,
     SEGNNLayer,
@@ -90,7 +92,7 @@ class SEGNN(Forecaster):
             SEGNNLayer(couples, channels, self.edge_scalars.width, 1 / sqrt(layers)) for _ in range(layers)
         )
         self.readout = GatedProduct(couples, channels, channels)
-        self.head = CoupleThenProduct(couples, channels, {1: schema.horizon}, _LAST)
+        self.head = CoupleThenProduct(couples, channels, {1: schema.horizon}, _LAST * AFTER_GATE)
         self.patterns = {"edge": node_pattern(couples), "node": node_pattern(couples)}
         self.patterns |= {"head": node_pattern(couples, [1]), "arriving": arriving_pattern(l_max)}
         once, twice = hidden_irreps(channels, l_max), hidden_irreps(2 * channels, l_max)
@@ -116,8 +118,7 @@ class SEGNN(Forecaster):
         Raises:
             UsageError: if the groups are unknown or not nested.
         """
-        like = self.layers[0].update_second.weight
-        self.relaxed = relaxed_maps(self._places, chain).to(like)
+        self.relaxed = relaxed_maps(self._places, chain).to(self.embedding.weight.device, self.embedding.weight.dtype)
         return self
 
     def _matrices(self, batch: GraphBatch) -> tuple[Sparse, Matrices]:
@@ -127,9 +128,9 @@ class SEGNN(Forecaster):
         edge, node = attributes(batch, self.couples.attribute, target)
         own = Points(torch.arange(nodes, device=node.device), nodes)
         share = target.degree.clamp(min=1).to(edge.dtype).pow(-self.power)[target.index, None]
-        first = self.layers[0].message_first
+        layer = cast(SEGNNLayer, self.layers[0])  # all have the same pattern
         return self.embedding.matrix(node, [own], [nodes] * len(self.node_features.channels), None), Matrices(
-            ends=first.matrix(edge, [target, source], [nodes] * degrees, self.edge_scalars(batch)),
+            ends=layer.message_first.matrix(edge, [target, source], [nodes] * degrees, self.edge_scalars(batch)),
             edges=self.patterns["edge"].repeat(edge),
             nodes=self.patterns["node"].repeat(node),
             arriving=self.patterns["arriving"].repeat_over(share, [target], [nodes] * degrees).transpose,
