@@ -82,16 +82,17 @@ def same_weights(ours, plain: PlainEGNO) -> None:
         for mine, theirs in zip(ours.layers, plain.layers, strict=True):
             w, width = mine.weights(), mine.nodes.shape[1]
             from_source, from_target, own, *update = w.nodes.split(width)
-            bias = w.nodes_bias.split(width)
-            _fill(theirs.phi_e[0], torch.cat([from_target, from_source, w.pair], dim=1), bias[0])
-            _fill(theirs.phi_e[2], w.second, w.second_bias)
-            _fill(theirs.phi_x[0], w.weigh, w.weigh_bias)
+            second, weigh, *update_matrices = w.matrices
+            first_bias, own_bias, *biases = w.biases
+            _fill(theirs.phi_e[0], torch.cat([from_target, from_source, w.pair], dim=1), first_bias)
+            _fill(theirs.phi_e[2], second, biases[-3 if update else -2])
+            _fill(theirs.phi_x[0], weigh, biases[-2 if update else -1])
             theirs.phi_x[2].weight.copy_(w.last)
-            _fill(theirs.phi_v[0], own, bias[1])
+            _fill(theirs.phi_v[0], own, own_bias)
             _fill(theirs.phi_v[2], w.push, w.push_bias)
             if update:
-                _fill(theirs.phi_h[0], torch.cat([*update, w.received], dim=1), bias[2])
-                _fill(theirs.phi_h[2], w.out, w.out_bias)
+                _fill(theirs.phi_h[0], torch.cat([*update, update_matrices[0]], dim=1), biases[0])
+                _fill(theirs.phi_h[2], update_matrices[1], biases[-1])
 
 
 def _fill(layer: nn.Linear, weight: torch.Tensor, bias: torch.Tensor) -> None:

@@ -12,52 +12,53 @@ _TINY = 1e-12  # keeps the gradient of a length finite for coincident nodes
 
 
 class LayerWeights(NamedTuple):
-    """Weights of the four networks of a layer, (rows out, columns in); what acts on h alone is one matrix.
+    """Weights of the four networks of a layer, in few tensors since an optimiser's step takes as long for a small one.
+
+    A layer has S slots of F numbers per node for the parts of first layers that act on h: φ_e's of the source, φ_e's of the
+    target, φ_v's and, unless it is the last layer, φ_h's.
 
     Attributes:
-        nodes: (4 F, F) parts of first layers that act on h: φ_e's for the source, φ_e's for the target, φ_v's and, unless it is
-            the last layer, φ_h's; nodes_bias: (3 F,) of all but the first.
-        pair: (F, 1 + width) rest of φ_e's first layer, for |x_i − x_j|² and a_ij; second, second_bias: φ_e's second layer.
-        weigh, weigh_bias, last: (F, F), (F,) and (O, F) of φ_x.
-        push, push_bias: (O C, F), (O C,) second layer of φ_v.
-        received, out, out_bias: (F, F), (F, F) and (F,) rest of φ_h's first layer, for Σ_j m_ij, and its second; None in a last
-            layer.
+        nodes: (S F, F) from h to the slots.
+        matrices: (2 or 4, F, F) φ_e's second layer, φ_x's first; φ_h's first for Σ_j m_ij, φ_h's second.
+        biases: (S + 1 or S + 2, F) of the slots but the first (ends share one), φ_e's second layer, φ_x's first; φ_h's second.
+        pair: (F, 1 + width) rest of φ_e's first layer, from |x_i − x_j|² and a_ij.
+        last: (O, F) of φ_x; push, push_bias: (O C, F), (O C,) of φ_v.
     """
 
     nodes: Tensor
-    nodes_bias: Tensor
+    matrices: Tensor
+    biases: Tensor
     pair: Tensor
-    second: Tensor
-    second_bias: Tensor
-    weigh: Tensor
-    weigh_bias: Tensor
     last: Tensor
     push: Tensor
     push_bias: Tensor
-    received: Tensor | None = None
-    out: Tensor | None = None
-    out_bias: Tensor | None = None
+
+    @property
+    def slots(self) -> int:
+        """S."""
+        return self.nodes.shape[0] // self.nodes.shape[1]
 
 
 def plain_update(
-    h: Tensor, x: Tensor, vectors: Tensor, edges: Tensor, layout: EdgeLayout, bounded: bool, *weights: Tensor | None
+    h: Tensor, x: Tensor, vectors: Tensor, edges: Tensor, layout: EdgeLayout, bounded: bool, *weights: Tensor
 ) -> tuple[Tensor | None, Tensor]:
     """The layer in operations that autograd knows, for derivatives of any order and for compilers; see `EGNNLayer.forward`."""
-    w, width = LayerWeights(*weights), h.shape[1]
+    w = LayerWeights(*weights)
+    second, weigh, *update = w.matrices
+    of_slot, (second_bias, weigh_bias, *update_bias) = w.biases[: w.slots - 1], w.biases[w.slots - 1 :]
     difference, squared = geometry(layout.differences(x), bounded)
-    slots = linear(h, w.nodes).view(len(h), -1, width)
-    bias = w.nodes_bias.view(-1, width)
-    ends = layout.ends(slots.shape[1])(slots.flatten(0, 1))
-    first = silu(ends + linear(torch.cat([squared, edges], dim=1), w.pair, bias[0]))
-    messages = silu(linear(first, w.second, w.second_bias))
-    factors = linear(silu(linear(messages, w.weigh, w.weigh_bias)), w.last)
+    slots = linear(h, w.nodes).unflatten(1, (w.slots, -1))
+    ends = layout.ends(w.slots)(slots.flatten(0, 1))
+    first = silu(ends + linear(torch.cat([squared, edges], dim=1), w.pair, of_slot[0]))
+    messages = silu(linear(first, second, second_bias))
+    factors = linear(silu(linear(messages, weigh, weigh_bias)), w.last)
     pull = layout.arriving(factors[..., None] * difference[:, None]) * layout.share[:, None, None]
-    push = linear(silu(slots[:, 2] + bias[1]), w.push, w.push_bias).view(len(h), -1, vectors.shape[1])
+    push = linear(silu(slots[:, 2] + of_slot[1]), w.push, w.push_bias).unflatten(1, (-1, vectors.shape[1]))
     moved = pull + (push[..., None] * vectors[:, None]).sum(2)
-    if w.received is None or w.out is None:
+    if not update:
         return None, moved
-    fourth = silu(slots[:, 3] + bias[2] + linear(layout.arriving(messages), w.received))
-    return h + linear(fourth, w.out, w.out_bias), moved
+    fourth = silu(slots[:, 3] + of_slot[2] + linear(layout.arriving(messages), update[0]))
+    return h + linear(fourth, update[1], update_bias[0]), moved
 
 
 def geometry(way: Tensor, bounded: bool) -> tuple[Tensor, Tensor]:

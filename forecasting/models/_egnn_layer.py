@@ -8,6 +8,8 @@ from forecasting.models._edges import EdgeLayout
 from forecasting.models._egnn_equations import LayerWeights, plain_update
 from forecasting.models._egnn_gradient import EGNNUpdate
 
+_SMALL = 1e-3  # gain of what should start near 0
+
 
 class EGNNLayer(nn.Module):
     """One round of messages.
@@ -32,22 +34,17 @@ class EGNNLayer(nn.Module):
 
     def __init__(self, hidden: int, edges: int, vectors: int, outputs: int, bounded: bool, last: bool) -> None:
         super().__init__()
-        self.bounded, self.is_last = bounded, last
+        self.bounded = bounded
         message, own, update = 2 * hidden + 1 + edges, hidden, 2 * hidden
-        fans = [message, message, own] if last else [message, message, own, update]
-        self.nodes = nn.Parameter(torch.cat([_uniform(fan, hidden, hidden) for fan in fans]))
-        self.nodes_bias = nn.Parameter(torch.cat([_uniform(fan, hidden) for fan in fans[1:]]))
+        slots, square = ([message, message, own], []) if last else ([message, message, own, update], [update, hidden])
+        self.nodes = nn.Parameter(torch.cat([_uniform(fan, hidden, hidden) for fan in slots]))
+        self.matrices = nn.Parameter(torch.stack([_uniform(fan, hidden, hidden) for fan in (hidden, hidden, *square)]))
+        self.biases = nn.Parameter(torch.stack([_uniform(fan, hidden) for fan in (*slots[1:], hidden, hidden, *square[1:])]))
         self.pair = nn.Parameter(_uniform(message, hidden, 1 + edges))
-        self.second = nn.Linear(hidden, hidden)
-        self.weigh = nn.Linear(hidden, hidden)
-        self.last = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden), gain=0.001))
-        self.push = nn.Linear(hidden, outputs * vectors)
-        if bounded:
-            nn.init.xavier_uniform_(self.push.weight, gain=0.001)
-            nn.init.zeros_(self.push.bias)
-        if not last:
-            self.received = nn.Parameter(_uniform(update, hidden, hidden))
-            self.out = nn.Linear(hidden, hidden)
+        self.last = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden), gain=_SMALL))
+        push = (outputs * vectors, hidden)
+        self.push = nn.Parameter(nn.init.xavier_uniform_(torch.empty(push), gain=_SMALL) if bounded else _uniform(hidden, *push))
+        self.push_bias = nn.Parameter(torch.zeros(push[0]) if bounded else _uniform(hidden, push[0]))
 
     def forward(self, h: Tensor, x: Tensor, vectors: Tensor, edges: Tensor, layout: EdgeLayout) -> tuple[Tensor | None, Tensor]:
         """Send messages, and update the nodes.
@@ -63,10 +60,8 @@ class EGNNLayer(nn.Module):
         return out
 
     def weights(self) -> LayerWeights:
-        """All weights, by their place in the equations."""
-        edge = (self.pair, self.second.weight, self.second.bias, self.weigh.weight, self.weigh.bias, self.last)
-        update = () if self.is_last else (self.received, self.out.weight, self.out.bias)
-        return LayerWeights(self.nodes, self.nodes_bias, *edge, self.push.weight, self.push.bias, *update)
+        """All weights."""
+        return LayerWeights(self.nodes, self.matrices, self.biases, self.pair, self.last, self.push, self.push_bias)
 
 
 def _needs_plain(*values: Tensor) -> bool:
