@@ -47,18 +47,13 @@ class Progress:
         self._bar: Any = None
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task(what, total=total)
+            line = TextColumn("{task.fields[line]}")
+            columns = (line, BarColumn(), TimeRemainingColumn()) if total else (line,)
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(what, total=total, line=what)
 
     def __enter__(self) -> "Progress":
         if self._bar:
@@ -71,15 +66,17 @@ class Progress:
 
     def to(self, done: int) -> None:
         """Say that `done` steps are done."""
-        if self._bar:
-            self._bar.update(self._task, completed=done)
-            return
         now = time.monotonic()
-        if now - self.last >= self.every:
-            self.last = now
-            rate = done / (now - self.start)
-            left = f", {(self.total - done) / rate:.0f} s left" if self.total and rate > 0 else ""
-            note(f"{self.what}: {done}{f' of {self.total}' if self.total else ''} ({rate:.0f}/s{left})")
+        if now - self.last < (0.1 if self._bar else self.every) and done != self.total:
+            return
+        self.last = now
+        rate = done / max(now - self.start, 1e-9)
+        line = f"{self.what}: {done:,}{f' of {self.total:,}' if self.total else ''} ({rate:,.0f}/s"
+        if self._bar:
+            self._bar.update(self._task, completed=done, line=f"{line})")
+            return
+        left = f", {(self.total - done) / rate:.0f} s left" if self.total and rate > 0 else ""
+        note(f"{line}{left})")
 
 
 def _cell(value: Any) -> str:
