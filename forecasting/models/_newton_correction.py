@@ -59,19 +59,22 @@ class Correction(nn.Module):
     """(N, H, 3) to be added to the integrated forecast; 0 at first.
 
     Args:
-        nodes: width of the scalars of nodes; edges: of edges; inputs: channels of vectors; directions: vectors of edges.
+        nodes: width of the scalars of nodes; edges: of edges.
+        inputs: channels of vectors; shares: of which the last so many may leave as they came; directions: vectors of edges.
         hidden: width of scalars and number of vectors; layers: rounds; horizon: H.
     """
 
-    def __init__(self, nodes: int, edges: int, inputs: int, directions: int, hidden: int, layers: int, horizon: int) -> None:
+    def __init__(
+        self, nodes: int, edges: int, inputs: int, shares: int, directions: int, hidden: int, layers: int, horizon: int
+    ) -> None:
         super().__init__()
-        self.horizon = horizon
+        self.horizon, self.shares = horizon, shares
         self.embedding = nn.Linear(nodes, hidden)
         self.start = nn.Linear(inputs, hidden, bias=False)
         self.rounds = nn.ModuleList(VectorRound(hidden, hidden, edges, directions) for _ in range(layers))
         self.gate = nn.Linear(hidden, horizon)
         self.out = nn.Linear(hidden, horizon, bias=False)
-        self.share = nn.Linear(hidden, horizon * inputs)
+        self.share = nn.Linear(hidden, horizon * shares)
         for layer in (self.out, self.share):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.share.bias)
@@ -87,7 +90,7 @@ class Correction(nn.Module):
     ) -> Tensor:
         """Scalars (N, …), vectors (N, C, 3), edge scalars (E, …) and directions (E, D, 3).
 
-        What leaves is gate · (V W) + Σ_c s_c(h) u_c, with u the vectors as they came.
+        What leaves is gate · (V W) + Σ_c tanh(s_c(h)) u_c, with u the last vectors as they came.
         """
         source, target = edge_index
         h = self.embedding(scalars)
@@ -96,5 +99,6 @@ class Correction(nn.Module):
         for layer in self.rounds:
             h, V = layer(h, V, source, target, edge_scalars, ways, inverse_degree)
         gated = torch.sigmoid(self.gate(h))[:, None] * self.out(V)
-        shared = torch.bmm(self.share(h).unflatten(-1, (self.horizon, -1)), vectors)
+        share: Tensor = torch.tanh(self.share(h)).view(-1, self.horizon, self.shares)
+        shared = torch.bmm(share, vectors[:, -self.shares :])
         return gated.transpose(1, 2) + shared

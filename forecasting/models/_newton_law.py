@@ -19,6 +19,7 @@ _NEAREST, _FARTHEST = 0.05, 8.0  # [L] centres of the first and last bump
 _SOFT = 0.03  # [L] distance below which pulls stop growing, at the start
 _CROSSING = 0.1  # [L] shortest way that a step must resolve
 _SCALES = (0.3, 0.3, 0.02)  # of log limit, log softness and delay [τ] per unit of the parameters
+_PUSH = 10.0  # factor on what a node is, where the relaxed map reads it: constant accelerations are large in L/τ²
 _LARGEST_DRAG = 4.0  # [1/τ]
 
 
@@ -152,7 +153,7 @@ class LawOfMotion(nn.Module):
         self.register_buffer("scales", torch.tensor(_SCALES), persistent=False)
 
     def forward(self, batch: GraphBatch, relaxed: RelaxedMap | None = None) -> Law:
-        """The law of these graphs; `relaxed` adds what it makes of (context, v, x) of a node."""
+        """The law of these graphs; `relaxed` adds what it makes of (10 context, v, x) of a node."""
         source, target = batch.edge_index
         nodes = self.node_context(batch)
         about = [nodes[target], nodes[source], *(batch[name][source] * batch[name][target] for name in self.products)]
@@ -168,7 +169,8 @@ class LawOfMotion(nn.Module):
         matrix = None
         if relaxed is not None:
             whole = relaxed.effective()
-            push = push + nn.functional.linear(nodes, whole[:, : self.context], whole[:, -1])
+            constant = nn.functional.linear(_PUSH * nodes, whole[:, : self.context], whole[:, -1])
+            push = push + redescending(constant, batch.batch, graphs)
             matrix = whole[:, self.context : -1].T
         return Law(
             source=source,
@@ -189,7 +191,7 @@ class LawOfMotion(nn.Module):
 
     @property
     def place(self) -> tuple[str, str]:
-        """Irreps of the relaxed map: (context, v, x) to an acceleration."""
+        """Irreps of the relaxed map: (10 context, v, x) to an acceleration."""
         return f"{self.context}x0e+2x1o", "1x1o"
 
     def node_context(self, batch: GraphBatch) -> Tensor:

@@ -12,7 +12,7 @@ from forecasting.graphs.features import GraphSchema
 from forecasting.models._newton_correction import Correction
 from forecasting.models._newton_flow import Flow, adaptive, along, thinned
 from forecasting.models._newton_law import Law, LawOfMotion
-from forecasting.models._newton_trust import trusted
+from forecasting.models._newton_trust import redescending, trusted
 from forecasting.models.aggregate import degree
 from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
@@ -77,7 +77,7 @@ class Newton(Forecaster):
         if correction:
             nodes, edges = self.node_inputs.width + 5, self.edge_inputs.width + 3
             inputs = vector_channels(schema) + schema.horizon + 2
-            self.correction = Correction(nodes, edges, inputs, 3, correction, rounds, schema.horizon)
+            self.correction = Correction(nodes, edges, inputs, schema.horizon + 1, 3, correction, rounds, schema.horizon)
         self.relaxed = relaxed_maps([self.law.place], chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
@@ -86,6 +86,8 @@ class Newton(Forecaster):
         x, v = batch.position[:, -1], self._velocity(batch, law)
         flow = adaptive(law.detached(), x, v.detach(), batch.lead, self.accuracy, self.fewest, self.most)
         coarse = along(law, x, v, thinned(flow.times, flow.steps, self.steps), batch.lead)
+        if len(self.relaxed):
+            coarse = redescending(coarse.flatten(1), batch.batch, batch.num_graphs).view_as(coarse)
         apart = (flow.moved - coarse.detach()).square().sum(-1).amax(1)
         widest = apart.new_zeros(batch.num_graphs).scatter_reduce(0, batch.batch, apart, "amax")
         moved = trusted(coarse, flow.moved, 1 / (1 + widest / _DISAGREEMENT**2), batch.batch)
@@ -114,12 +116,8 @@ class Newton(Forecaster):
             *(_log(value) for value in measures),
             flow.velocity.norm(dim=-1, keepdim=True).log1p(),
         ]
-        vectors = [
-            node_vectors(self.schema, batch),
-            swerve,
-            (moved - coarse)[:, -1:],
-            (flow.velocity - batch.velocity[:, -1])[:, None],
-        ]
+        turned = flow.velocity - batch.velocity[:, -1]
+        vectors = [node_vectors(self.schema, batch), turned[:, None], swerve, (moved - coarse)[:, -1:]]
         ways = torch.stack(
             [x[target] - x[source], end[target] - end[source], flow.velocity[target] - flow.velocity[source]], dim=1
         )
