@@ -1,6 +1,6 @@
 """PER's tasks (Kim et al., ICML 2023) with a relaxed perceptron on irreps: which symmetry do the maps lean towards?
 
-python benchmarks/per_tasks.py inertia [--epochs 1000] [--copies 5] [--methods free,strict,per] [--out results.json]
+python benchmarks/per_tasks.py inertia [--epochs 1000] [--batch 500] [--copies 5] [--methods free,strict,per] [--out results.json]
 python benchmarks/per_tasks.py cossim [--epochs 400]
 python benchmarks/per_tasks.py motion --data FOLDER [--epochs 100] [--residual]
 python benchmarks/per_tasks.py table results.json [results.json ...]
@@ -12,6 +12,7 @@ their share of it.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from forecasting.numerics import configure
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of ADS-B files")
     parser.add_argument("--residual", action="store_true", help="motion: learn what constant velocity leaves")
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch", type=int)
     parser.add_argument("--copies", type=int, default=5)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--out", type=Path)
@@ -51,6 +53,7 @@ def main() -> None:
         print("\n".join(flights.notes))
     task = flights.task if flights else {"inertia": inertia, "cossim": cosines}[given.task]()
     recipe = RECIPES[given.task].shortened(given.epochs or RECIPES[given.task].epochs)
+    recipe = replace(recipe, batch=given.batch or recipe.batch)
     records: list[Record] = []
     for name in given.methods.split(","):
         outcome = train(task, name, recipe, given.copies)

@@ -1,5 +1,8 @@
 """Training step of our SEGNN against e3nn's tensor products and a scatter: alternating rounds in one process, ratio of medians.
 
+Also counted for forward and backward: calls, floating-point operations of products and weighted sums, bytes that calls read and
+write if nothing stays in a cache; and how fast this machine multiplies and copies.
+
 python benchmarks/segnn_step.py [rounds] [batch] [l_max …]
 """
 
@@ -15,6 +18,8 @@ SETTINGS = configure()
 
 import torch  # noqa: E402
 from reference.segnn import PlainSEGNN, same_weights  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from forecasting.graphs.build import GraphBuilder, schema_of  # noqa: E402
 from forecasting.graphs.topology import Complete  # noqa: E402
@@ -23,6 +28,41 @@ from forecasting.trajectories.dataset import build_dataset  # noqa: E402
 from forecasting.trajectories.normalization import Normalization  # noqa: E402
 from forecasting.trajectories.simulators.base import build_simulator  # noqa: E402
 from forecasting.trajectories.windows import WindowSpec  # noqa: E402
+
+
+class Count(TorchDispatchMode):
+    """Counts the calls that do work: those whose output is not a view or an empty tensor."""
+
+    calls = flops = bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        name = function._schema.name.removeprefix("aten::")
+        if function.is_view or name.startswith(("empty", "new_empty", "detach", "_unsafe_view")):
+            return out
+        self.calls += 1
+        given = {id(each): each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)}
+        made = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor) and id(each) not in given]
+        self.bytes += sum(each.numel() * each.element_size() for each in [*given.values(), *made])
+        if name in {"mm", "addmm", "bmm"}:
+            first = args[1 if name == "addmm" else 0]
+            self.flops += 2 * first.shape[-1] * tree_leaves(out)[0].numel()
+        elif "embedding_bag" in name:
+            self.flops += 2 * len(args[1]) * args[0].shape[1]
+        return out
+
+
+def machine() -> tuple[float, float]:
+    """GFLOP/s of a product and GB/s of a copy, the best of several."""
+    a, b, long = torch.randn(2048, 2048), torch.randn(2048, 2048), torch.randn(1 << 25)
+    other = torch.empty_like(long)
+    times: dict[str, list[float]] = {"product": [], "copy": []}
+    for _ in range(8):
+        for name, work in {"product": lambda: a @ b, "copy": lambda: other.copy_(long)}.items():
+            start = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(times["product"]) / 1e9, 2 * long.nbytes / min(times["copy"]) / 1e9
 
 
 def graphs(size: int):
@@ -70,13 +110,18 @@ def compare(schema, batch, l_max: int, rounds: int) -> None:
     ratio = statistics.median(a / b for a, b in zip(times["e3nn"], times["ours"], strict=True))
     parameters = sum(value.numel() for value in ours.parameters())
     print(f"l_max {l_max}: {ours.channels} channels per degree, {parameters} parameters, relative difference {difference:.1e}")
+    for name, (_, forward) in arms.items():
+        with Count() as count:
+            ((forward() - batch.target[:, 0]) ** 2).mean().backward()
+        print(f"  {name}: {count.calls} calls, {count.flops / 1e6:.0f} MFLOP, {count.bytes / 1e6:.0f} MB")
     print(f"  ours {medians['ours']:.1f} ms, e3nn {medians['e3nn']:.1f} ms, e3nn / ours {ratio:.2f}")
 
 
 def main() -> None:
     rounds, size, *degrees = (int(value) for value in (sys.argv[1:] + ["30", "100", "1", "2"][len(sys.argv) - 1 :]))
     schema, batch = graphs(size)
-    print(f"{size} graphs, {SETTINGS.threads} threads, {SETTINGS.cpu}")
+    speed, width = machine()
+    print(f"{size} graphs, {SETTINGS.threads} threads, {SETTINGS.cpu}: {speed:.0f} GFLOP/s, copies {width:.0f} GB/s")
     for l_max in degrees:
         compare(schema, batch, l_max, rounds)
 

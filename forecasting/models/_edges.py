@@ -60,7 +60,7 @@ class Incidence:
         """(C, …) -> (R, …) sum over the columns of each row, in their order."""
         flat = values.flatten(1) if values.dim() > 2 else values
         out: Tensor = _SparseSum.apply(flat, self.columns, self.starts, self.columns_t, self.starts_t)
-        return out.view(-1, *values.shape[1:])
+        return out.view(len(self.starts) - 1, *values.shape[1:])
 
     def add_up(self, values: Tensor) -> Tensor:
         """(C, width) -> (R, width), as a call does, where no gradient is recorded."""
@@ -107,7 +107,7 @@ class EdgeLayout:
 
     def differences_gradient(self, d_way: Tensor) -> Tensor:
         """(N, width) gradient with respect to x of `differences`, whose gradient is (E, width)."""
-        ends = self._pairs.transposed().add_up(d_way).view(len(self.share), 2, -1)
+        ends = self._pairs.transposed().add_up(d_way).view(len(self.share), 2, d_way.shape[1])
         return ends[:, 1] - ends[:, 0]
 
 

@@ -49,8 +49,8 @@ class EGNNUpdate(torch.autograd.Function):
         factors = third @ w.last.T
         pull = layout.arriving.add_up((factors[..., None] * difference[:, None]).flatten(1)).mul_(layout.share[:, None])
         swift = silu(nodes[:, 2 * width : 3 * width])
-        push = _times(swift, w.push).add_(w.push_bias).view(count, -1, vectors.shape[1])
-        moved = (push[..., None] * vectors[:, None]).sum(2).add_(pull.view(count, -1, 3))
+        push = _times(swift, w.push).add_(w.push_bias).view(count, len(w.last), vectors.shape[1])
+        moved = (push[..., None] * vectors[:, None]).sum(2).add_(pull.view(count, len(w.last), 3))
         new = received = before_4 = fourth = None
         if update:
             received = layout.arriving.add_up(messages)
@@ -78,7 +78,7 @@ def _gradient(
     way, difference, scalars, nodes, before_1, first, before_2, messages, before_3, third, factors, swift, push = kept[:-3]
     received, before_4, fourth = kept[-3:]
     needs_x, needs_vectors, needs_edges = ctx.needs_input_grad[1:_INPUTS]
-    count, width = h.shape
+    width = h.shape[1]
     second, weigh, *update = w.matrices.unbind()
     d_matrices, d_biases = torch.empty_like(w.matrices), torch.empty_like(w.biases)
     d_second, d_weigh, *d_update = d_matrices.unbind()
@@ -93,7 +93,7 @@ def _gradient(
         torch.mm(d_new.T, fourth, out=d_update[1])
         torch.sum(d_new, 0, out=d_update_bias[0])
 
-    gathered = layout.gather.add_up((d_moved * layout.share[:, None, None]).flatten(1)).view(len(way), -1, 3)
+    gathered = layout.gather.add_up((d_moved * layout.share[:, None, None]).flatten(1)).view(len(way), len(w.last), 3)
     d_factors = (gathered * difference[:, None]).sum(-1)
     d_last, d_third = _times_gradient(third, w.last, d_factors)
     d_3 = _silu_backward(d_third, before_3, grad_input=d_third)
@@ -108,7 +108,7 @@ def _gradient(
     d_pair = (scalars.T @ d_1).T
 
     d_push = (d_moved[:, :, None] * vectors[:, None]).sum(-1).flatten(1)
-    d_nodes = layout.ends(w.slots).transposed().add_up(d_1).view(count, -1)
+    d_nodes = layout.ends(w.slots).transposed().add_up(d_1).view(nodes.shape)
     own = slice(2 * width, 3 * width)
     d_push_weight, d_swift = _times_gradient(swift, w.push, d_push)
     _silu_backward(d_swift, nodes[:, own], grad_input=d_nodes[:, own])

@@ -88,7 +88,7 @@ class EGNO(Forecaster):
         layout = EdgeLayout(_copies(batch.edge_index, frames, nodes), frames * nodes, h.dtype)
         state = torch.cat([anchor[:, None], node_vectors(self.schema, batch)], dim=1).transpose(0, 1).expand(frames, -1, -1, -1)
         for index, layer in enumerate(self.layers):
-            h = self.over_time[index](h.view(frames, nodes, -1)).flatten(0, 1)
+            h = self.over_time[index](h.view(frames, nodes, h.shape[1])).flatten(0, 1)
             state = self.over_time_vectors[index](state)
             per_node = state.transpose(1, 2).flatten(0, 1)
             x, vectors = per_node[:, 0], per_node[:, 1:]
@@ -103,7 +103,7 @@ class EGNO(Forecaster):
                 x = x + extra[:, :3]
             if new is not None:
                 h = new
-                state = torch.cat([x[:, None], vectors], dim=1).view(frames, nodes, -1, 3).transpose(1, 2)
+                state = torch.cat([x[:, None], vectors], dim=1).unflatten(0, (frames, nodes)).transpose(1, 2)
         total = x.view(frames, nodes, 3).transpose(0, 1) - anchor[:, None]
         return total if self.start == "static" else total + constant_velocity(batch)
 

@@ -178,7 +178,7 @@ ERRORS = {
     "unknown key": (2, ["train", "data.path=x", "trainin.epochs=3"], "did you mean 'training"),
     "unknown inner key": (2, ["train", "data.path=x", "training.epoch=3"], "did you mean 'training.epochs'"),
     "unknown added key": (2, ["train", "data.path=x", "+surprise=1"], "unknown config key 'surprise'"),
-    "unknown model": (2, ["train", "data.path=x", "model=egnm"], "did you mean 'egnn'"),
+    "unknown model": (2, ["train", "data.path=x", "model=egnnn"], "did you mean 'egnn'"),
     "missing path": (2, ["train"], "data.path must be given"),
     "not key=value": (2, ["train", "data.path=x", "egnn"], "KEY=VALUE"),
     "no such file": (3, ["train", "data.path=nowhere.csv"], "nowhere.csv"),

@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from forecasting.errors import UsageError
 from forecasting.graphs.build import GraphBuilder, schema_of
 from forecasting.graphs.topology import Complete
 from forecasting.models import build_model
+from forecasting.models._edges import EdgeLayout
+from forecasting.models._egnn_equations import plain_update
+from forecasting.models._egnn_gradient import EGNNUpdate
+from forecasting.models._egnn_layer import EGNNLayer
 from forecasting.models.relaxed import dialled, relaxed_layers
 from forecasting.symmetry.groups import parse_group
 from forecasting.symmetry.projectors import Projector
@@ -140,3 +145,93 @@ def test_every_weight_of_a_relaxed_network_is_used(scenes):
     relaxed(builder.build(windows))[0].square().mean().backward()
     for name, layer in relaxed_layers(relaxed).items():
         assert layer.matrix.grad.abs().sum(1).min() > 0, name
+
+
+@pytest.fixture(params=[(1, 1, True, False), (3, 2, True, True), (1, 1, False, True), (2, 3, False, False)], ids=str)
+def layer_inputs(request):
+    """A layer with its inputs: (outputs, vectors, bounded, last); node 0 hears nobody, nodes 1 and 2 are in one place."""
+    outputs, vectors, bounded, last = request.param
+    torch.manual_seed(0)
+    layer = EGNNLayer(4, 2, vectors, outputs, bounded, last).double()
+    with torch.no_grad():
+        for value in layer.parameters():
+            value.add_(0.3 * torch.randn_like(value))
+    edge_index = torch.tensor([[0, 1, 2, 3, 4, 1, 3, 2], [1, 2, 1, 1, 3, 4, 4, 3]])
+    h, x, v, edges = (torch.randn(*shape).double() for shape in ((5, 4), (5, 3), (5, vectors, 3), (8, 2)))
+    x[2] = x[1]
+    arguments = [value.requires_grad_() for value in (h, x, v, edges)]
+    return layer, EdgeLayout(edge_index, 5, torch.float64), arguments
+
+
+def run(update, layer, layout, values, weights):
+    return [out for out in update(*values, layout, layer.bounded, *weights) if out is not None]
+
+
+def test_the_gradient_by_hand_is_that_of_the_equations(layer_inputs):
+    layer, layout, values = layer_inputs
+    inputs, made = [*values, *layer.weights()], {}
+    for update in (EGNNUpdate.apply, plain_update):
+        out = run(update, layer, layout, values, layer.weights())
+        made[update] = out, torch.autograd.grad(sum((value.sin() * value).sum() for value in out), inputs)
+    for mine, plain in zip(*([*out, *grads] for out, grads in made.values()), strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-12, atol=1e-12)
+
+
+def test_second_derivatives(layer_inputs):
+    layer, layout, values = layer_inputs
+    x = values[1].detach().clone()
+    x[2] += 0.5
+
+    def function(h, x, v):
+        return tuple(run(EGNNUpdate.apply, layer, layout, (h, x, v, values[3].detach()), layer.weights()))
+
+    inputs = (values[0].detach().requires_grad_(), x.requires_grad_(), values[2].detach().requires_grad_())
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+def test_forward_mode_and_transforms_of_torch_func(layer_inputs):
+    layer, layout, values = layer_inputs
+    h, x, v, edges = (value.detach() for value in values)
+    x[2] += 0.5
+    function = lambda x: layer(h, x, v, edges, layout)[1]  # noqa: E731
+    direction = torch.randn_like(x)
+    _, found = torch.func.jvp(function, (x,), (direction,))
+    with forward_ad.dual_level():
+        also = forward_ad.unpack_dual(function(forward_ad.make_dual(x, direction))).tangent
+    expected = (function(x + 1e-6 * direction) - function(x - 1e-6 * direction)) / 2e-6
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(also, found)
+    reverse = torch.func.grad(lambda x: function(x).square().sum())(x)
+    torch.testing.assert_close((reverse * direction).sum(), (2 * function(x) * found).sum())
+
+
+def test_mixed_precision_is_near_full_precision(layer_inputs):
+    layer, layout, values = layer_inputs
+    layer, layout.share = layer.float(), layout.share.float()
+    values = [value.detach().float() for value in values]
+    full = layer(*values, layout)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = layer(*values, layout)[1]
+    mixed.float().square().sum().backward()
+    torch.testing.assert_close(mixed.float(), full, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["egnn", "egno"])
+def test_graphs_without_edges(scenes, name):
+    builder, windows = scenes
+    model, batch = build_model(name, builder.schema, {"hidden": 8}).double(), builder.build(windows)
+    batch.edge_index, batch.edge_type = batch.edge_index[:, :0], batch.edge_type[:0]
+    moved = model(batch)[0]
+    moved.square().sum().backward()
+    assert torch.isfinite(moved).all()
+    assert all(torch.isfinite(value.grad).all() for value in model.parameters() if value.grad is not None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenes", [{}], indirect=True)
+def test_compiled_it_gives_the_same(scenes):
+    builder, windows = scenes
+    relaxed, _ = relaxed_pair(builder)
+    batch = builder.build(windows)
+    torch.testing.assert_close(torch.compile(relaxed)(batch)[0], relaxed(batch)[0], rtol=1e-10, atol=1e-12)
