@@ -103,7 +103,7 @@ class EGNO(Forecaster):
                 x = x + extra[:, :3]
             if new is not None:
                 h = new
-                state = torch.cat([x[:, None], vectors], dim=1).unflatten(0, (frames, nodes)).transpose(1, 2)
+                state = torch.cat([x[:, None], vectors], dim=1).view(frames, nodes, *per_node.shape[1:]).transpose(1, 2)
         total = x.view(frames, nodes, 3).transpose(0, 1) - anchor[:, None]
         return total if self.start == "static" else total + constant_velocity(batch)
 
