@@ -73,7 +73,7 @@ class EdgeScalars(nn.Module):
         found: Tensor = self.invariants(batch)
         if not self.bounded:
             return found
-        before, squared, after = found.split([self.distance, 1, self.invariants.types], dim=1)
+        before, squared, after = torch.split(found, [self.distance, 1, self.invariants.types], dim=1)
         return torch.cat([before, squared.log1p(), after], dim=1)
 
 

@@ -111,9 +111,9 @@ def hidden_irreps(channels: int, degree: int) -> str:
 
 def relaxed_rows(mapping: nn.Module, rows: Tensor, count: int, degree: int) -> Tensor:
     """A map of features in e3nn's order [degree, channel, component], applied to features in rows."""
-    parts = rows.split([count * (2 * each + 1) for each in range(degree + 1)])
+    parts = torch.split(rows, [count * (2 * each + 1) for each in range(degree + 1)])
     flat = torch.cat([part.view(count, -1, rows.shape[1]).transpose(1, 2).flatten(1) for part in parts], dim=1)
     out: Tensor = mapping(flat)
     channels = out.shape[1] // (degree + 1) ** 2
-    found = out.split([channels * (2 * each + 1) for each in range(degree + 1)], dim=1)
-    return torch.cat([part.unflatten(1, (channels, -1)).transpose(1, 2).flatten(0, 1) for part in found])
+    found = torch.split(out, [channels * (2 * each + 1) for each in range(degree + 1)], dim=1)
+    return torch.cat([part.reshape(count, channels, -1).transpose(1, 2).flatten(0, 1) for part in found])

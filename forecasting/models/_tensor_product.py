@@ -83,11 +83,11 @@ class ProductThenCouple(nn.Module):
             for before, after, weights in _weights(path, couples.attribute)
         ]
         none = [0.0] * self.attributes
-        for each in range(scalars):
+        for scalar in range(scalars):
             for index, (end, path, copy) in enumerate(columns):
                 for _, after, weights in _weights(path, couples.attribute):
-                    placed = (*none, *none * each, *weights, *none * (scalars - 1 - each))
-                    entries.append(Entry(len(inputs), each * len(columns) + index, path[2], after + copy, end, placed))
+                    placed = (*none, *none * scalar, *weights, *none * (scalars - 1 - scalar))
+                    entries.append(Entry(len(inputs), scalar * len(columns) + index, path[2], after + copy, end, placed))
         one = (1.0, *[0.0] * (self.attributes * (1 + scalars) - 1))
         first = scalars * len(columns)
         entries += [Entry(len(inputs), first + copy, 0, copy, own, one) for copy in range(copies[0])]

@@ -26,7 +26,7 @@ def block_products(
         bias: (columns of the first block,) added to its rows, or None.
         tail: (numbers,) put behind the products, or None.
     """
-    return _BlockProducts.apply(plan, weight, bias, tail, *tensors)
+    return _BlockProducts.apply(plan, weight, bias, tail, *tensors)  # type: ignore[no-untyped-call]
 
 
 class _BlockProducts(torch.autograd.Function):
@@ -123,7 +123,7 @@ def gate(rows: Tensor, count: int, degree: int) -> Tensor:
     Returns:
         (count · (degree + 1)², F).
     """
-    return _Gate.apply(rows, count, degree)[0]
+    return _Gate.apply(rows, count, degree)[0]  # type: ignore[no-untyped-call]
 
 
 class _Gate(torch.autograd.Function):
@@ -190,5 +190,5 @@ def _degrees(rows: Tensor, count: int, degree: int) -> list[Tensor]:
 
 def _views(rows: Tensor, count: int, degrees: range) -> list[Tensor]:
     sizes = [2 * each + 1 for each in degrees]
-    parts = rows.split([count * size for size in sizes]) if sizes else ()
+    parts = torch.split(rows, [count * size for size in sizes]) if sizes else ()
     return [part.view(count, size, rows.shape[1]) for part, size in zip(parts, sizes, strict=True)]

@@ -113,7 +113,7 @@ class Pattern:
             ends[self.inputs.row[here]] = self.ends[here]
             readers = {
                 end: torch.full((size,), count, device=device) if (found := points[end]) is None else found.degree
-                for end in ends.unique().tolist()
+                for end in torch.unique(ends).tolist()
             }
             found_ends = list(readers)
             place = torch.tensor([found_ends.index(end) for end in ends.tolist()], device=device)
@@ -154,7 +154,7 @@ class _Side:
 
     def by_block(self, values: Tensor) -> Tensor:
         """(E · K,) values (E, K) of entries in order, block by block."""
-        return torch.cat([part.reshape(-1) for part in values.split(self._widths, dim=1)])
+        return torch.cat([part.reshape(-1) for part in torch.split(values, self._widths, dim=1)])
 
     def offsets(self, count: int, device: torch.device) -> Tensor:
         """(rows + 1,) where each row of `count` elements begins."""

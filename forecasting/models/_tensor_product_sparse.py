@@ -35,7 +35,7 @@ class Sparse(NamedTuple):
 
 def weighted_sums(rows: Tensor, matrix: Sparse) -> Tensor:
     """(R, F) sums of `rows` (C, F) with the weights of a matrix (R, C)."""
-    return _WeightedSums.apply(rows, *matrix)
+    return _WeightedSums.apply(rows, *matrix)  # type: ignore[no-untyped-call]
 
 
 class _WeightedSums(torch.autograd.Function):
@@ -61,10 +61,11 @@ class _WeightedSums(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, rows_t: Tensor | None, values_t: Tensor | None, *_: Tensor | None) -> Tensor:
-        rows, values, columns, offsets, *transpose = ctx.saved_tensors
+        rows, *matrix = ctx.saved_tensors
+        _, columns, offsets, *_ = matrix
         moved = torch.zeros_like(rows[:1]).expand(len(offsets) - 1, -1)
         if rows_t is not None:
-            moved = moved + _WeightedSums.apply(rows_t.contiguous(), values, columns, offsets, *transpose)
+            moved = moved + _WeightedSums.apply(rows_t.contiguous(), *matrix)  # type: ignore[no-untyped-call]
         if values_t is not None:
             terms = values_t[:, None] * rows[columns]
             moved = moved + torch.zeros_like(moved).index_add(0, _row_of_entry(columns, offsets), terms)
