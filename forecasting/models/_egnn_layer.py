@@ -41,7 +41,7 @@ class EGNNLayer(nn.Module):
         self.matrices = nn.Parameter(torch.stack([_uniform(fan, hidden, hidden) for fan in (hidden, hidden, *square)]))
         self.biases = nn.Parameter(torch.stack([_uniform(fan, hidden) for fan in (*slots[1:], hidden, hidden, *square[1:])]))
         self.pair = nn.Parameter(_uniform(message, hidden, 1 + edges))
-        self.last = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden), gain=_SMALL))
+        self.coordinate_net = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, hidden), gain=_SMALL))
         push = (outputs * vectors, hidden)
         self.push = nn.Parameter(nn.init.xavier_uniform_(torch.empty(push), gain=_SMALL) if bounded else _uniform(hidden, *push))
         self.push_bias = nn.Parameter(torch.zeros(push[0]) if bounded else _uniform(hidden, push[0]))
@@ -61,7 +61,7 @@ class EGNNLayer(nn.Module):
 
     def weights(self) -> LayerWeights:
         """All weights."""
-        return LayerWeights(self.nodes, self.matrices, self.biases, self.pair, self.last, self.push, self.push_bias)
+        return LayerWeights(self.nodes, self.matrices, self.biases, self.pair, self.coordinate_net, self.push, self.push_bias)
 
 
 def _needs_plain(*values: Tensor) -> bool:

@@ -63,7 +63,7 @@ def test_equals_the_published_equations_with_gradients(graphs):
         from_source, from_target = mine.nodes.grad[:32].chunk(2)
         first = torch.cat([from_target, from_source, mine.pair.grad], dim=1)
         torch.testing.assert_close(first, theirs.phi_e[0].weight.grad, rtol=1e-9, atol=1e-12)
-        torch.testing.assert_close(mine.last.grad, theirs.phi_x[2].weight.grad, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(mine.coordinate_net.grad, theirs.phi_x[2].weight.grad, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
