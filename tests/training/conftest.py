@@ -9,7 +9,7 @@ SMALLEST = {
     "egnn": {"hidden": 6, "layers": 2},
     "segnn": {"hidden": 8, "layers": 2},
     "egno": {"hidden": 6, "layers": 2},
-    "newton": {},
+    "newton": {"hidden": 6, "bumps": 2, "fewest": 4, "most": 8, "steps": 4, "correction": 6, "rounds": 1},
 }
 """Relaxable models, as small as they go."""
 
