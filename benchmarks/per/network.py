@@ -60,8 +60,8 @@ class StackedMap(nn.Module):
         chain: groups from large to small; ``("identity",)`` is M = W, without any split.
         grades: how many parts beside W_0 have a γ, the others are left out: 0 is M = P_{G_0} W.
         start: ``plain``: W orthogonal, b uniform in [0, 1/√d_out), as published; ``halfsoft``: then W/2 + P_{O(3)} W/2, as
-            published for motion; ``kept``: only P_{G_0} W, scaled to |W| (else an equivariant network starts with vanishing
-            outputs), and normal entries of 0.02 beside it where there are grades.
+            published for motion; ``kept``: P_{G_0} W, scaled to |W| (else an equivariant network starts with vanishing
+            outputs), and normal entries of 0.02 unless all but P_{G_0} W is left out; without a split G_0 is O(3).
     """
 
     def __init__(
@@ -104,14 +104,14 @@ class StackedMap(nn.Module):
     def _started(self, matrix: Tensor, start: str, grades: int) -> Tensor:
         if start not in STARTS:
             raise ValueError(f"unknown start '{start}'")
-        if start == "plain" or (start == "kept" and self.split is None):
+        if start == "plain":
             return matrix
+        whole = Chain([parse_group("O(3)")], self.irreps_in, self.irreps_out, bias=True)
         if start == "halfsoft":
-            whole = Chain([parse_group("O(3)")], self.irreps_in, self.irreps_out, bias=True)
             return (matrix + whole.component(matrix, 0)) / 2
-        kept = self.split.component(matrix, 0)
+        kept = (self.split or whole).component(matrix, 0)
         kept = kept * (_norm(matrix) / _norm(kept).clamp(min=1e-12))
-        return kept + SMALL * torch.randn_like(kept) if grades else kept
+        return kept if self.split and not grades else kept + SMALL * torch.randn_like(kept)
 
 
 class Bilinear(nn.Module):

@@ -46,16 +46,24 @@ RECIPES = {
     "cossim": Recipe(2000, 200, 1e-3, 2e-5, 0.01, 500, 2.0),
     "motion": Recipe(500, 128, 2e-4, 0.0, 0.3, 100, 5.0, "halfsoft"),
 }
-METHODS = ("free", "strict", "C∞v(z)", "per", "projection", "mixed")
+METHODS = ("free", "strict", "C∞v(z)", "per", "per, kept start", "projection", "mixed")
 
 
 def method(name: str, recipe: Recipe) -> Method:
-    """The method of this name with published settings; a group's name is the network projected on it."""
+    """The method of this name with published settings; a group's name is the network projected on it.
+
+    ``per, kept start`` differs from ``per`` in where the maps start: near equivariant ones of full size, as for ``mixed``.
+    """
+
+    def leaning(start: str) -> Leaning:
+        return Leaning(recipe.strength, recipe.tune_at, recipe.window / recipe.epochs, recipe.power, start)
+
     made: dict[str, Callable[[], Method]] = {
         "free": lambda: Method(start=recipe.start),
         "strict": lambda: Method(("O(3)",), 0, "kept"),
         "C∞v(z)": lambda: Method(("C∞v(z)",), 0, "kept"),
-        "per": lambda: Leaning(recipe.strength, recipe.tune_at, recipe.window / recipe.epochs, recipe.power, recipe.start),
+        "per": lambda: leaning(recipe.start),
+        "per, kept start": lambda: leaning("kept"),
         "projection": lambda: Projecting(start=recipe.start),
         "mixed": Mixing,
     }
