@@ -67,7 +67,7 @@ def test_fields_are_kept_by_name(tmp_path):
     for wanted, kept in ((None, {"age", "speed"}), (("age",), {"age"}), ((), set())):
         options = IngestOptions(read=ReadOptions(unit="m"), fields=wanted)
         assert set(ingest([path], tmp_path / "set", options).manifest.fields) == kept
-    with pytest.raises(UsageError, match="unknown field of .*'aeg'; did you mean 'age'"):
+    with pytest.raises(UsageError, match=r"unknown field of .*'aeg'; did you mean 'age'"):
         ingest([path], tmp_path / "set", IngestOptions(read=ReadOptions(unit="m"), fields=("aeg",)))
 
 
