@@ -27,6 +27,7 @@ from per.training import METHODS, RECIPES, Outcome, train  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 PER_NAMES = dict(zip(GROUPS, ("O(3)", "O2_xy", "O2_yz", "O2_xz"), strict=True))
+ROUND_OFF = 1e-9
 KEPT = ("O(3)", "O2_xy", "nothing")
 Record = dict[str, object]
 
@@ -95,7 +96,7 @@ def print_table(records: list[Record]) -> None:
     print(markdown(lines))
     shares = ", ".join(f"{name} {share:.3f}" for name, share in zip(named, records[0]["shares"], strict=True))
     print(f"\nUnnormalised r = r above x share of dimensions that the group forbids: {shares}.\n")
-    print(markdown([["unnormalised", *named, "Σ|M|²/2"], *(unnormalised(row) for row in records)]) + "\n")
+    print(markdown([["unnormalised", *named, "Σ‖M‖²/2"], *(unnormalised(row) for row in records)]) + "\n")
     for row in records:
         said = verdict(row)
         if said:
@@ -109,20 +110,23 @@ def unnormalised(row: Record) -> list[str]:
 def verdict(row: Record) -> str:
     """In how many copies O2_xy is nearest and dearest; what `mixed` kept."""
     leanings, found = torch.tensor(row["r"])[:, 1:], row["found"]
-    if row["method"] not in ("free", "per", "per, kept start", "projection", "mixed"):
+    if row["method"] in ("strict", "C∞v(z)"):
         return ""
+    if "kept" in found:
+        first, second = torch.tensor(found["levels"]).mean(0).tolist()
+        kept = ", ".join(KEPT[index] for index in found["kept"])
+        return f"kept {kept}; mean level {first:.2g} of what O2_xy adds to O(3), {second:.2g} of the rest"
     said = [f"O2_xy has the smallest r in {int((leanings.argmin(1) == 0).sum())} of {len(leanings)} seeds"]
     if "strengths" in found:
         strengths = torch.tensor(found["strengths"])[:, 1:]
         said.append(f"and the largest λ in {int((strengths.argmax(1) == 0).sum())}")
-    if "kept" in found:
-        kept = ", ".join(KEPT[index] for index in found["kept"])
-        said.append(f"; kept {kept}; levels (O(3)→O2_xy, O2_xy→1) {torch.tensor(found['levels']).mean(0).tolist()}")
     return " ".join(said)
 
 
 def spread(values: Tensor) -> str:
-    """Mean ± standard deviation, three digits."""
+    """Mean ± standard deviation, three digits; 0 for what is round-off."""
+    if values.abs().max() < ROUND_OFF:
+        return "0"
     mean, deviation = values.mean().item(), values.std().item() if len(values) > 1 else 0.0
     return f"{mean:.3g} ± {deviation:.2g}"
 
