@@ -27,11 +27,11 @@ class _SparseSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         columns, starts, columns_t, starts_t = ctx.saved_tensors
-        return _SparseSum.apply(grads[0], columns_t, starts_t, columns, starts), None, None, None, None
+        return _SparseSum.apply(grads[0], columns_t, starts_t, columns, starts), None, None, None, None  # type: ignore[no-untyped-call]
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
-        out: Tensor = _SparseSum.apply(tangents[0], *ctx.saved_tensors)
+        out: Tensor = _SparseSum.apply(tangents[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return out
 
 
@@ -59,7 +59,7 @@ class Incidence:
     def __call__(self, values: Tensor) -> Tensor:
         """(C, …) -> (R, …) sum over the columns of each row, in their order."""
         flat = values.flatten(1) if values.dim() > 2 else values
-        out: Tensor = _SparseSum.apply(flat, self.columns, self.starts, self.columns_t, self.starts_t)
+        out: Tensor = _SparseSum.apply(flat, self.columns, self.starts, self.columns_t, self.starts_t)  # type: ignore[no-untyped-call]
         return out.view(len(self.starts) - 1, *values.shape[1:])
 
     def add_up(self, values: Tensor) -> Tensor:

@@ -47,13 +47,13 @@ def plain_update(
     second, weigh, *update = w.matrices
     of_slot, (second_bias, weigh_bias, *update_bias) = w.biases[: w.slots - 1], w.biases[w.slots - 1 :]
     difference, squared = geometry(layout.differences(x), bounded)
-    slots = linear(h, w.nodes).unflatten(1, (w.slots, -1))
+    slots = linear(h, w.nodes).unflatten(1, (w.slots, -1))  # type: ignore[no-untyped-call]
     ends = layout.ends(w.slots)(slots.flatten(0, 1))
     first = silu(ends + linear(torch.cat([squared, edges], dim=1), w.pair, of_slot[0]))
     messages = silu(linear(first, second, second_bias))
     factors = linear(silu(linear(messages, weigh, weigh_bias)), w.last)
     pull = layout.arriving(factors[..., None] * difference[:, None]) * layout.share[:, None, None]
-    push = linear(silu(slots[:, 2] + of_slot[1]), w.push, w.push_bias).unflatten(1, (-1, vectors.shape[1]))
+    push = linear(silu(slots[:, 2] + of_slot[1]), w.push, w.push_bias).unflatten(1, (-1, vectors.shape[1]))  # type: ignore[no-untyped-call]
     moved = pull + (push[..., None] * vectors[:, None]).sum(2)
     if not update:
         return None, moved

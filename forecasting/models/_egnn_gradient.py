@@ -145,7 +145,7 @@ def _times_gradient(values: Tensor, weight: Tensor, d_out: Tensor) -> tuple[Tens
 def _differentiable(ctx: Any, inputs: tuple[Tensor, ...], grads: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
     """The gradient with a graph of its own (create_graph)."""
     values, weights = inputs[:_INPUTS], inputs[_INPUTS:]
-    made = plain_update(*values, ctx.layout, ctx.bounded, *weights)
+    made = plain_update(*values, ctx.layout, ctx.bounded, *weights)  # type: ignore[arg-type]
     wanted = [value for value in inputs if value.requires_grad]
     out, d_out = zip(*((value, grad) for value, grad in zip(made, grads, strict=True) if value is not None), strict=True)
     found = iter(torch.autograd.grad(out, wanted, d_out, create_graph=True, allow_unused=True))

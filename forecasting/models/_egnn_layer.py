@@ -70,7 +70,7 @@ def _needs_plain(*values: Tensor) -> bool:
         torch.compiler.is_compiling()
         or torch.is_autocast_enabled(values[0].device.type)
         or torch._C._are_functorch_transforms_active()
-        or any(unpack_dual(value).tangent is not None for value in values)
+        or any(unpack_dual(value).tangent is not None for value in values)  # type: ignore[no-untyped-call]
     )
 
 
