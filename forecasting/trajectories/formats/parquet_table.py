@@ -88,7 +88,7 @@ def _scattered(path: Path, scene: str) -> bool:
 def _batches(path: Path, schema: pa.Schema, labels: list[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
     texts = [name for name in labels if _is_text(schema.field(name).type)]
     with _reading(path), pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
-        yield from file.iter_batches(batch_size=BATCH, columns=columns)
+        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
 
 
 @contextmanager
