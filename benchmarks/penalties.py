@@ -85,7 +85,8 @@ def main() -> None:
 
     prices: dict[str, Callable[[Moment], Tensor]] = {}
     made: dict[str, Price] = {
-        "projection": ProjectionPrice(GROUP),
+        "projection": ProjectionPrice(GROUP, keep=0.0),
+        "projection, both parts": ProjectionPrice(GROUP),
         "projection, Frobenius": ProjectionPrice(GROUP, norm="frobenius"),
         "projection, spectral": ProjectionPrice(GROUP, norm="spectral"),
         "per, four groups": LeaningPrice(FOUR),

@@ -112,7 +112,7 @@ class Mixed(Relaxation):
         if int(self.stage) == REFIT:
             return moment.forecast.displacement.new_zeros(())
         fade = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * moment.progress / self.refit_at)))
-        return super().penalty(moment) + fade * self.strength * self.distances.squared(moment.model)[:, 1].sum()
+        return super().penalty(moment) + fade * self.strength * self.distances.left(moment.model).sum()
 
     def after_step(self, model: Forecaster, progress: float) -> None:
         """See `Relaxation.after_step`."""

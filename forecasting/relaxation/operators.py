@@ -10,15 +10,16 @@ from forecasting.models.base import Forecaster
 from forecasting.models.relaxed import RelaxedMap, linear_layers
 from forecasting.relaxation.base import Moment, Price
 from forecasting.symmetry.groups import parse_group
-from forecasting.symmetry.projectors import Projector
+from forecasting.symmetry.projectors import Projector, ProjectorBank
 
 NORMS = ("frobenius", "squared", "spectral")
 
 
 class Distances(nn.Module):
-    """|M − P_G M|² and |P_G M|² of every map of a model, for several groups.
+    """|M − P_G M|² and |P_G M|² of every map of a model, for several groups; maps of one shape are taken together.
 
-    Maps of one shape are taken together.
+    Where a map has one level, M = γ (W − P_0 W), and G lies in G_0, these are γ² |W − P_G W|² and γ² |(P_G − P_0) W|², so that no
+    effective map is needed, and one pass serves all groups.
 
     Args:
         groups: names; model: whose maps.
@@ -26,29 +27,36 @@ class Distances(nn.Module):
 
     def __init__(self, groups: Sequence[str], model: Forecaster) -> None:
         super().__init__()
+        layers = linear_layers(model)
         self.kinds: dict[tuple[str, str], list[str]] = {}
-        for name, layer in linear_layers(model).items():
+        for name, layer in layers.items():
             self.kinds.setdefault((layer.irreps_in, layer.irreps_out), []).append(name)
-        self.projectors = nn.ModuleList(
-            Projector(parse_group(group), before, after, bias=True) for group in groups for before, after in self.kinds
+        parsed = [parse_group(group) for group in groups]
+        largest = {layer.chain.groups[0] for layer in layers.values()}
+        self.plain = all(layer.chain.count == 2 for layer in layers.values()) and all(
+            large.contains(group) for large in largest for group in parsed
         )
-        self.groups = list(groups)
+        self.projectors = nn.ModuleList(
+            Projector(group, before, after, bias=True) for group in parsed for before, after in self.kinds
+        )
+        self.banks = nn.ModuleList(ProjectorBank(parsed, before, after, bias=True) for before, after in self.kinds)
 
-    def stacks(self, model: Forecaster) -> list[Tensor]:
+    def effective(self, model: Forecaster) -> list[Tensor]:
         """(L, d_out, d_in + 1) effective maps of each shape."""
         layers = linear_layers(model)
         return [torch.stack([layers[name].effective() for name in names]) for names in self.kinds.values()]
 
-    def squared(self, model: Forecaster) -> Tensor:
-        """(G, 2) Σ over maps of |P_G M|² and |M − P_G M|²."""
-        stacks = self.stacks(model)
-        rows = []
-        for index in range(len(self.groups)):
-            of_group = self.of(index)
-            rows.append(
-                torch.stack([one.squared_norms(stack).sum(0) for one, stack in zip(of_group, stacks, strict=True)]).sum(0)
-            )
-        return torch.stack(rows)
+    def left(self, model: Forecaster) -> Tensor:
+        """(G,) Σ over maps of |M − P_G M|²."""
+        layers = linear_layers(model)
+        total = []
+        for names, bank in zip(self.kinds.values(), self.banks, strict=True):
+            stack = torch.stack([layers[name].matrix if self.plain else layers[name].effective() for name in names])
+            squares: Tensor = bank.squared_residuals(stack)  # type: ignore[operator]
+            if self.plain:
+                squares = squares * torch.stack([(layers[name].dial * layers[name].gammas).square() for name in names])
+            total.append(squares.sum(0))
+        return torch.stack(total).sum(0)
 
     def of(self, index: int) -> list[Projector]:
         """The projectors of one group, one for each shape."""
@@ -86,11 +94,13 @@ class ProjectionPrice(Price):
 
     def forward(self, moment: Moment) -> Tensor:
         """See `Price.forward`."""
-        if self.norm == "squared":
-            kept, left = self.distances.squared(moment.model)[0]
-            return self.keep * kept + self.leave * left
         total = []
-        for projector, stack in zip(self.distances.of(0), self.distances.stacks(moment.model), strict=True):
+        if self.norm == "squared" and not self.keep:
+            return self.leave * self.distances.left(moment.model)[0]
+        for projector, stack in zip(self.distances.of(0), self.distances.effective(moment.model), strict=True):
+            if self.norm == "squared":
+                total.append(projector.squared_norms(stack).sum(0) @ stack.new_tensor([self.keep, self.leave]))
+                continue
             for weight, part in ((self.keep, projector.project(stack)), (self.leave, projector.residual(stack))):
                 total.append(weight * _size(part, self.norm).sum())
         return torch.stack(total).sum()
@@ -149,7 +159,7 @@ class LeaningPrice(Price):
 
     def residuals(self, model: Forecaster) -> Tensor:
         """(G,) Σ_M |M − P_G M|²/2."""
-        return self.distances.squared(model)[:, 1] / 2
+        return self.distances.left(model) / 2
 
     def forward(self, moment: Moment) -> Tensor:
         """See `Price.forward`."""
