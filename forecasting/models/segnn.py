@@ -100,7 +100,11 @@ class SEGNN(Forecaster):
         self.relaxed = relaxed_maps(self._places, chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
-        """See `Forecaster.displacement`."""
+        """See `Forecaster.displacement`; under autocast too it computes in the precision of its weights."""
+        with torch.autocast(batch.position.device.type, enabled=False):
+            return self._displacement(batch)
+
+    def _displacement(self, batch: GraphBatch) -> Tensor:
         nodes = len(batch.position)
         embedding, matrices = self._matrices(batch)
         features, edges = self.node_features(batch), batch.edge_index.shape[1]

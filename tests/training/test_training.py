@@ -184,3 +184,11 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(problem, tmp_path):
         weights[parts] = torch.cat([value.detach().flatten() for value in built.model.parameters()])
     torch.testing.assert_close(weights[1], weights[3], rtol=1e-9, atol=1e-11)
     assert (weights[1] != weights[3]).any()
+
+
+@pytest.mark.parametrize("model", ["egnn", "segnn", "egno", "newton"])
+def test_relaxed_models_train_in_mixed_precision(problem, tmp_path, model):
+    built, settings = problem(relaxation=("ace_resilient", {}), model=model, precision="bf16-mixed", epochs=2)
+    result = train(built, settings, tmp_path / "run", say=quiet)
+    assert math.isfinite(result.best_validation)
+    assert all(torch.isfinite(value).all() for value in built.model.parameters())
