@@ -126,7 +126,7 @@ class LeaningPrice(Price):
         groups: names, the largest first; strength: λ of all but the first, whose λ is 0 because its subgroups imply it
             (`first`: another value for it).
         tune_at: share of training after which λ is set, once; window: share of training before it that is watched.
-        power: p; normalized: see above; anneal: multiply by a cosine from 1 to 0 over training.
+        power: p; normalized: see above.
     """
 
     strengths: Tensor
@@ -142,11 +142,10 @@ class LeaningPrice(Price):
         window: float = 0.05,
         power: float = 2.0,
         normalized: bool = True,
-        anneal: bool = False,
     ) -> None:
         super().__init__()
         self.groups, self.tune_at, self.window, self.power = tuple(groups), tune_at, window, power
-        self.normalized, self.anneal = normalized, anneal
+        self.normalized = normalized
         self.register_buffer("strengths", torch.tensor([first, *[strength] * (len(groups) - 1)]))
         self.register_buffer("smallest", torch.full((len(groups),), torch.inf))
         self.register_buffer("tuned", torch.zeros((), dtype=torch.bool))
@@ -163,8 +162,7 @@ class LeaningPrice(Price):
 
     def forward(self, moment: Moment) -> Tensor:
         """See `Price.forward`."""
-        fade = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * moment.progress))) if self.anneal else 1.0
-        return fade * (self.strengths * self.residuals(moment.model)).sum()
+        return (self.strengths * self.residuals(moment.model)).sum()
 
     def after_step(self, model: Forecaster, progress: float) -> None:
         """Watch r_G, and set λ when it is time."""
@@ -190,12 +188,12 @@ def tuned_strengths(strengths: Tensor, residuals: Tensor, power: float) -> Tenso
 
 
 class PriorPrice(Price):
-    """λ_0 |P_{G_0} M|² + λ_⊥ |M − P_{G_0} M|²: independent Gaussian priors on both parts (Finzi et al., RPP, NeurIPS 2021).
+    """λ Σ_k |W_k|², a Gaussian prior on what the architecture's group does not keep (Finzi et al., RPP, NeurIPS 2021).
 
-    The part that the architecture's group keeps is not used by a relaxed map, so only the rest is priced.
+    RPP has a second prior, on the part that the group keeps; a relaxed map has no such part.
 
     Args:
-        strength: λ_⊥.
+        strength: λ.
     """
 
     def __init__(self, strength: float = 1.0) -> None:
