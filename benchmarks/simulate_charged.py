@@ -34,7 +34,7 @@ def plain_scene(x: NDArray[np.float64], v: NDArray[np.float64], charges: NDArray
 
 def plain_scenes(world: PublishedCharged, count: int, seed: int) -> NDArray[np.float64]:
     """(S, T, N, 3) positions of the first scenes, one after the other."""
-    x, v, charges = world._draw(np.random.RandomState(seed))
+    x, v, charges = world._draw(np.random.RandomState(seed), count)
     return np.stack([plain_scene(x[i].T, v[i].T, charges[i], world.steps, world.sample_every) for i in range(count)])
 
 

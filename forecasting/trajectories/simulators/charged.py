@@ -4,29 +4,30 @@ The published program clips each coordinate of a force at ±100, which only the 
 length of the force instead gives a world that is symmetric under all of O(3).
 """
 
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
+from forecasting.symmetry.groups import LinearGroup
+from forecasting.trajectories.simulators._bodies import Bodies
+from forecasting.trajectories.simulators._pair_forces import PairForces, all_pairs, distances
+from forecasting.trajectories.simulators._parameters import whole
+from forecasting.trajectories.simulators._particles import State
+from forecasting.trajectories.simulators._stepping import Kick, staggered
+from forecasting.trajectories.simulators._streams import stream
 from forecasting.trajectories.simulators._surroundings import Surroundings
-from forecasting.trajectories.simulators.base import SIMULATORS, Simulator, checked_seed
-from forecasting.trajectories.trajectory import Field, Frame, Source, Trajectory
-from forecasting.trajectories.units import Unit
+from forecasting.trajectories.simulators._truth import group
+from forecasting.trajectories.simulators.base import SIMULATORS
 
 Float = NDArray[np.float64]
 STEP = 1e-3
 LARGEST_FORCE = 100.0
 SPEED = 0.5
 WALL = 5.0
-BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class ChargedRuns:
     first_clipped: NDArray[np.int64]
 
 
-class _Charged(Simulator):
+class _Charged(Bodies):
     """Bodies with charges ±1 that repel or attract by q_i q_j / r², in free space.
 
     Integration as published: a full first kick, then drift and kick with steps of 1e-3; every `sample_every`-th state is kept,
@@ -54,10 +55,15 @@ class _Charged(Simulator):
     Args:
         bodies: N; steps: integration steps; sample_every: steps between frames.
         gravity: constant acceleration along −`axis`, added after the clip, as the others are.
+        axis: (3,) direction n; any length.
         trap: k of the acceleration −k (x·n) n towards the plane through the origin across `axis`.
         field: B of the acceleration q B v × n, a magnetic field along `axis`.
-        axis: (3,) direction n; any length.
+        cubic: c of the acceleration −c Σ_i x_i³ e_i towards the origin, in the shape of a cube along x, y, z.
+        drag: β of the acceleration −β v.
     """
+
+    stepping = staticmethod(staggered)
+    scalars: Mapping[str, str] = {"charge": "charge"}
 
     def __init__(
         self,
@@ -68,13 +74,24 @@ class _Charged(Simulator):
         axis: tuple[float, float, float] = (0.0, 0.0, 1.0),
         trap: float = 0.0,
         field: float = 0.0,
+        cubic: float = 0.0,
+        drag: float = 0.0,
     ) -> None:
-        self.bodies, self.steps = _whole("bodies", bodies), _whole("steps", steps)
-        self.sample_every = _whole("sample_every", sample_every)
+        self.points, self.steps = whole("bodies", bodies), whole("steps", steps)
+        self.sample_every, self.step = whole("sample_every", sample_every), STEP
         if steps <= sample_every:
             raise UsageError(f"charged bodies: no frame is reached, need steps > sample_every, found {steps} and {sample_every}")
-        self.frames = (steps - 1) // sample_every
-        self.around = Surroundings(_direction(axis), _finite("gravity", gravity), _finite("trap", trap), _finite("field", field))
+        self.frames, self.interval = (steps - 1) // sample_every, STEP * sample_every
+        self.around = Surroundings.of(axis, gravity=gravity, trap=trap, field=field, cubic=cubic, drag=drag)
+
+    @property
+    def options(self) -> dict[str, object]:
+        counts = {"bodies": self.points, "steps": self.steps, "sample_every": self.sample_every}
+        return {**counts, **vars(self.around), "axis": self.around.axis.tolist()}
+
+    @property
+    def provided(self) -> str:
+        return "" if self.points == 1 else f"while no force on a body reaches {LARGEST_FORCE:g}, where it is clipped"
 
     def clip(self, force: Float, norm: Float) -> None:
         """Limit the forces (N, 3, S) in place; `norm` (N, 1, S) is scratch space."""
@@ -82,62 +99,40 @@ class _Charged(Simulator):
 
     def runs(self, count: int, seed: int) -> ChargedRuns:
         """The first `count` scenes as arrays."""
-        blocks = list(self._blocks(count, seed))
+        blocks = list(stream(self._draw, lambda start: self._integrate(*start), count, seed))
         parts = [np.concatenate(part) for part in zip(*blocks, strict=True)]
         return ChargedRuns(*(part[:count] for part in parts))
 
-    def scenes(self, count: int, seed: int) -> Iterator[Trajectory]:
-        time = STEP * self.sample_every * np.arange(1, self.frames + 1, dtype=np.float64)
-        options: dict[str, object] = {"seed": seed, "bodies": self.bodies, "steps": self.steps, "sample_every": self.sample_every}
-        options |= {**vars(self.around), "axis": self.around.axis.tolist()}
-        index = 0
-        for positions, velocities, charges, _ in self._blocks(count, seed):
-            for position, velocity, charge in zip(positions, velocities, charges, strict=True):
-                if index == count:
-                    return
-                yield Trajectory(
-                    scene=f"{index:06d}",
-                    time=time,
-                    positions=position,
-                    valid=np.ones(position.shape[:2], dtype=bool),
-                    node_ids=np.arange(self.bodies),
-                    node_types=np.full(self.bodies, "body"),
-                    unit=Unit("unitless"),
-                    frame=Frame(),
-                    fields={
-                        "velocity": Field(velocity, "1o", "unitless/s"),
-                        "charge": Field(charge[:, None], "0e", "charge"),
-                    },
-                    source=Source("", self.name, options),
-                )
-                index += 1
+    def draw(self, rng: np.random.RandomState, scenes: int) -> State:
+        return _state(*self._draw(rng, scenes))
 
-    def _blocks(self, count: int, seed: int) -> Iterator[tuple[Float, Float, Float, NDArray[np.int64]]]:
-        """Blocks of always the same size, so that results do not depend on how many are asked for; computed ahead."""
-        rng = np.random.RandomState(checked_seed(seed))
-        workers = os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            ahead: deque[Future[tuple[Float, Float, Float, NDArray[np.int64]]]] = deque()
-            for _ in range(0, count, BLOCK):
-                ahead.append(pool.submit(self._integrate, *self._draw(rng)))
-                if len(ahead) > 2 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+    def kick(self, scalars: Mapping[str, Float], scenes: int) -> Kick:
+        return _ClippedKick(scalars["charge"].T, self.around, self.clip)
 
-    def _draw(self, rng: np.random.RandomState) -> tuple[Float, Float, Float]:
+    def potential(self, positions: Float, fields: Mapping[str, Float]) -> Float:
+        pairs = all_pairs(self.points)
+        charges = fields["charge"][..., 0]
+        return (charges[..., pairs[:, 0]] * charges[..., pairs[:, 1]] / distances(positions, pairs)).sum(-1)
+
+    def turned_back(self, positions: Float, velocities: Float, fields: Mapping[str, Float]) -> Float:
+        state = self.state(positions, velocities, fields)
+        x, v = (part.transpose(1, 2, 0).copy(order="C") for part in (state.positions, state.velocities))
+        self.kick(state.scalars, len(state.positions))(x, v, STEP)
+        return -v.transpose(2, 0, 1)
+
+    def _draw(self, rng: np.random.RandomState, scenes: int) -> tuple[Float, Float, Float]:
         """Initial positions and velocities (S, 3, N) and charges (S, N), in the order of the published random stream.
 
         The published program also draws observation noise of size 0 for every frame; it is drawn here to keep the stream.
         """
-        spread = (self.bodies / 5) ** (1 / 3)
-        x, v = np.empty((2, BLOCK, 3, self.bodies))
-        q = np.empty((BLOCK, self.bodies))
-        unused = 2 * (self.steps // self.sample_every - 1) * 3 * self.bodies
-        for scene in range(BLOCK):
-            q[scene] = np.where(rng.random_sample(self.bodies) < 0.5, -1.0, 1.0)
-            x[scene] = rng.standard_normal((3, self.bodies)) * spread
-            v[scene] = rng.standard_normal((3, self.bodies))
+        spread = (self.points / 5) ** (1 / 3)
+        x, v = np.empty((2, scenes, 3, self.points))
+        q = np.empty((scenes, self.points))
+        unused = 2 * (self.steps // self.sample_every - 1) * 3 * self.points
+        for scene in range(scenes):
+            q[scene] = np.where(rng.random_sample(self.points) < 0.5, -1.0, 1.0)
+            x[scene] = rng.standard_normal((3, self.points)) * spread
+            v[scene] = rng.standard_normal((3, self.points))
             rng.standard_normal(unused)
         v *= SPEED / np.sqrt((v**2).sum(axis=1, keepdims=True))
         beyond = np.abs(x) > WALL
@@ -146,90 +141,53 @@ class _Charged(Simulator):
         return x, v, q
 
     def _integrate(self, x0: Float, v0: Float, charges: Float) -> tuple[Float, Float, Float, NDArray[np.int64]]:
-        x = np.ascontiguousarray(x0.transpose(2, 1, 0))
-        v = np.ascontiguousarray(v0.transpose(2, 1, 0))
-        forces = _PairForces(charges.T)
-        scratch = np.empty((self.bodies, 1, BLOCK))
-        positions, velocities = np.empty((2, BLOCK, self.frames, self.bodies, 3))
-        first_clipped = np.full(BLOCK, self.steps)
-        for step in range(self.steps):
-            if step:
-                np.multiply(v, STEP, out=forces.drift)
-                x += forces.drift
-                if step % self.sample_every == 0 and step // self.sample_every <= self.frames:
-                    positions[:, step // self.sample_every - 1] = x.transpose(2, 0, 1)
-                    velocities[:, step // self.sample_every - 1] = v.transpose(2, 0, 1)
-            force = forces.at(x)
-            largest = np.maximum(force.max(axis=(0, 1)), -force.min(axis=(0, 1)))
-            self._limit(force, scratch, largest, first_clipped, step)
-            force *= STEP
-            v += force
-            if self.around:
-                self.around.kick(x, v, charges.T, STEP)
-        return positions, velocities, charges, first_clipped
-
-    def _limit(self, force: Float, scratch: Float, largest: Float, first_clipped: NDArray[np.int64], step: int) -> None:
-        """Clip where needed; no force is as long as 100 while no coordinate reaches 100/√3."""
-        if largest.max() > LARGEST_FORCE / np.sqrt(3):
-            before = force.copy()
-            self.clip(force, scratch)
-            changed = (before != force).any(axis=(0, 1))
-            np.minimum(first_clipped, np.where(changed, step, self.steps), out=first_clipped)
+        """Positions, velocities, charges and the first clipped steps of scenes that start so, see `_draw` and `ChargedRuns`."""
+        kick = _ClippedKick(charges.T, self.around, self.clip)
+        positions, velocities = self.follow(_state(x0, v0, charges), kick, self.steps)
+        return positions, velocities, charges, np.minimum(kick.first_clipped, self.steps)
 
 
-def _whole(name: str, value: Any) -> int:
-    if not isinstance(value, Integral) or value < 1:
-        raise UsageError(f"charged bodies: {name} must be a whole number of at least 1, found {value!r}")
-    return int(value)
+def _state(x: Float, v: Float, charges: Float) -> State:
+    return State(x.transpose(0, 2, 1), v.transpose(0, 2, 1), {"charge": charges})
 
 
-def _finite(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or not np.isfinite(float(value)):
-        raise UsageError(f"charged bodies: {name} must be a finite number, found {value!r}")
-    return float(value)
+class _ClippedKick:
+    """Kicks by forces q_i q_j / r² that are clipped, then by the surroundings.
 
+    Attributes:
+        first_clipped: (S,) first kick at which a force was clipped, a huge number so far where none was.
+    """
 
-def _direction(axis: Any) -> Float:
-    """(3,) unit vector along `axis`."""
-    numbers = np.asarray(axis)
-    length = float(np.linalg.norm(numbers)) if numbers.shape == (3,) and numbers.dtype.kind in "iuf" else 0.0
-    if not np.isfinite(length) or length == 0:
-        raise UsageError(f"charged bodies: axis must be three numbers that are not all 0, found {axis!r}")
-    return numbers / length
-
-
-class _PairForces:
-    """Forces of all pairs, without temporaries: differences and sums are products with the incidence matrix of the pairs."""
-
-    def __init__(self, charges: Float) -> None:
+    def __init__(self, charges: Float, around: Surroundings, clip: Callable[[Float, Float], None]) -> None:
         bodies, scenes = charges.shape
-        first, second = np.triu_indices(bodies, 1)
-        pairs = len(first)
-        self.incidence = np.zeros((pairs, bodies))
-        self.incidence[np.arange(pairs), first] = 1.0
-        self.incidence[np.arange(pairs), second] = -1.0
-        self.back = np.ascontiguousarray(self.incidence.T)
-        self.products = charges[first] * charges[second]
-        self.difference = np.empty((pairs, 3 * scenes))
-        self.square = np.empty((pairs, 3, scenes))
-        self.distance2, self.weight = np.empty((2, pairs, scenes))
-        self.force = np.empty((bodies, 3 * scenes))
-        self.drift = np.empty((bodies, 3, scenes))
+        pairs = all_pairs(bodies)
+        self.charges, self.around, self.clip = charges, around, clip
+        self.products = charges[pairs[:, 0]] * charges[pairs[:, 1]]
+        self.forces = PairForces(pairs, bodies, scenes, self._weigh)
+        self.scratch = np.empty((bodies, 1, scenes))
+        self.kicks, self.first_clipped = 0, np.full(scenes, np.iinfo(np.int64).max)
 
-    def at(self, x: Float) -> Float:
-        """(N, 3, S) force on every body at positions x (N, 3, S)."""
-        bodies, _, scenes = x.shape
-        np.matmul(self.incidence, x.reshape(bodies, -1), out=self.difference)
-        difference = self.difference.reshape(-1, 3, scenes)
-        np.multiply(difference, difference, out=self.square)
-        np.add(self.square[:, 0], self.square[:, 1], out=self.distance2)
-        self.distance2 += self.square[:, 2]
-        np.sqrt(self.distance2, out=self.weight)
-        self.weight *= self.distance2
-        np.divide(self.products, self.weight, out=self.weight)
-        difference *= self.weight[:, None]
-        np.matmul(self.back, self.difference, out=self.force)
-        return self.force.reshape(bodies, 3, scenes)
+    def __call__(self, x: Float, v: Float, step: float) -> None:
+        force = self.forces.at(x)
+        self._limit(force)
+        force *= step
+        v += force
+        if self.around:
+            self.around.kick(x, v, self.charges, step)
+        self.kicks += 1
+
+    def _weigh(self, distance2: Float, weight: Float) -> None:
+        np.sqrt(distance2, out=weight)
+        weight *= distance2
+        np.divide(self.products, weight, out=weight)
+
+    def _limit(self, force: Float) -> None:
+        """Clip where needed; no force is as long as 100 while no coordinate reaches 100/√3."""
+        if max(force.max(), -force.min()) > LARGEST_FORCE / np.sqrt(3):
+            before = force.copy()
+            self.clip(force, self.scratch)
+            changed = (before != force).any(axis=(0, 1))
+            self.first_clipped[changed] = np.minimum(self.first_clipped[changed], self.kicks)
 
 
 @SIMULATORS.register("nbody_charged")
@@ -241,12 +199,11 @@ class PublishedCharged(_Charged):
 
     @property
     def symmetry(self) -> str:
-        if not self.around:
-            return "O_h, translations"
-        aligned = np.sort(np.abs(self.around.axis))[1] < 1e-12
-        if aligned and not (self.around.trap or self.around.field):
-            return "C_4v about the axis, translations"
-        return f"what O_h shares with {self.around.symmetry}"
+        return self.around.symmetry_within(octahedral=self.points > 1)
+
+    @property
+    def group(self) -> LinearGroup:
+        return group("O_h" if self.points > 1 else "O(3)")
 
     def clip(self, force: Float, norm: Float) -> None:
         np.clip(force, -LARGEST_FORCE, LARGEST_FORCE, out=force)
@@ -258,10 +215,6 @@ class CleanCharged(_Charged):
 
     name: ClassVar[str] = "nbody_charged_clean"
     summary: ClassVar[str] = "5 charged bodies, force clipped by its length: symmetric under O(3)"
-
-    @property
-    def symmetry(self) -> str:
-        return self.around.symmetry
 
     def clip(self, force: Float, norm: Float) -> None:
         np.sqrt(np.square(force).sum(axis=1, keepdims=True), out=norm)

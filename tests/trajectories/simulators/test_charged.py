@@ -5,7 +5,7 @@ import pytest
 
 from forecasting.errors import UsageError
 from forecasting.symmetry.transforms import mirror, random_rotation, rotation_about
-from forecasting.trajectories.simulators import charged
+from forecasting.trajectories.simulators import _streams, charged
 from forecasting.trajectories.simulators.base import build_simulator
 
 OCTAHEDRAL = [np.eye(3)[[1, 2, 0]], np.diag([-1.0, 1, 1]), np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, -1]])]
@@ -68,8 +68,8 @@ def test_the_first_scenes_of_a_longer_run_are_the_same(published):
 def test_neither_blocks_nor_threads_change_a_bit(monkeypatch, block, workers):
     world = charged.PublishedCharged(steps=301)
     expected = world.runs(20, 43)
-    monkeypatch.setattr(charged, "BLOCK", block)
-    monkeypatch.setattr(charged.os, "cpu_count", lambda: workers)
+    monkeypatch.setattr(_streams, "BLOCK", block)
+    monkeypatch.setattr(_streams.os, "cpu_count", lambda: workers)
     found = world.runs(20, 43)
     for name in ("positions", "velocities", "charges", "first_clipped"):
         assert np.array_equal(getattr(found, name), getattr(expected, name)), name
@@ -106,8 +106,8 @@ def run(world, matrix, x, v, q):
 def close_pairs():
     """Bodies so near to each other that most forces are clipped soon."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(charged.BLOCK, 3, 5)) * 0.3
-    return x, rng.normal(size=x.shape) * 0.3, rng.choice([-1.0, 1.0], size=(charged.BLOCK, 5))
+    x = rng.normal(size=(_streams.BLOCK, 3, 5)) * 0.3
+    return x, rng.normal(size=x.shape) * 0.3, rng.choice([-1.0, 1.0], size=(_streams.BLOCK, 5))
 
 
 @pytest.mark.parametrize("index", range(len(OCTAHEDRAL)))

@@ -32,12 +32,11 @@ def one_body(**around):
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_the_symmetry_is_what_the_world_says(name, monkeypatch):
+def test_the_symmetry_is_what_the_world_says(name):
     around, kept = WORLDS[name]
-    monkeypatch.setattr(charged, "BLOCK", 16)
     world = charged.CleanCharged(steps=301, axis=tuple(AXIS), **around)
     assert world.symmetry == name
-    x, v, q = world._draw(np.random.RandomState(0))
+    x, v, q = world._draw(np.random.RandomState(0), 16)
     plain = world._integrate(x, v, q)[0]
     for element, matrix in ELEMENTS.items():
         turned = world._integrate(*(np.einsum("ij,sjn->sin", matrix, part) for part in (x, v)), q)[0]
