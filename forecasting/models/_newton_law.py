@@ -12,6 +12,7 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
 from forecasting.models._newton_trust import redescending
 from forecasting.models.mlp import perceptron
+from forecasting.models.place import PlaceFrame
 from forecasting.models.relaxed import RelaxedMap
 
 POWERS = (-1.0, 0.0, 1.0, 2.0, 3.0)
@@ -152,8 +153,8 @@ class LawOfMotion(nn.Module):
         self.shared = nn.Parameter(torch.zeros(3))
         self.register_buffer("scales", torch.tensor(_SCALES), persistent=False)
 
-    def forward(self, batch: GraphBatch, relaxed: RelaxedMap | None = None) -> Law:
-        """The law of these graphs; `relaxed` adds what it makes of (10 context, v, x) of a node."""
+    def forward(self, batch: GraphBatch, relaxed: RelaxedMap | None = None, frame: PlaceFrame | None = None) -> Law:
+        """The law of these graphs; `relaxed` adds what it makes of (10 context, v, x) of a node, and of its place in `frame`."""
         source, target = batch.edge_index
         nodes = self.node_context(batch)
         about = [nodes[target], nodes[source], *(batch[name][source] * batch[name][target] for name in self.products)]
@@ -170,8 +171,12 @@ class LawOfMotion(nn.Module):
         if relaxed is not None:
             whole = relaxed.effective()
             constant = nn.functional.linear(_PUSH * nodes, whole[:, : self.context], whole[:, -1])
-            push = push + redescending(constant, batch.batch, graphs)
             matrix = whole[:, self.context : -1].T
+            if relaxed.shift is not None and frame is not None:
+                pull = relaxed.shift.effective()
+                constant = constant + (frame(batch) - frame.scale * batch.position[:, -1]) @ pull.T
+                matrix = torch.cat([matrix[:3], matrix[3:] + frame.scale * pull.T])
+            push = push + redescending(constant, batch.batch, graphs)
         return Law(
             source=source,
             target=target,

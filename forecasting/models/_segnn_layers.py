@@ -76,7 +76,7 @@ class SEGNNLayer(nn.Module):
         self.update_first = GatedProduct(couples, 2 * channels, channels)
         self.update_second = CoupleThenProduct(couples, channels, dict.fromkeys(degrees, channels), gain * AFTER_GATE)
 
-    def forward(self, rows: Tensor, edges: int, matrices: Matrices, relaxed: Sequence[nn.Module]) -> Tensor:
+    def forward(self, rows: Tensor, edges: int, matrices: Matrices, relaxed: Sequence[nn.Module], place: Tensor | None) -> Tensor:
         """(N · (L + 1)², F) from features of the same shape, for this number of edges."""
         nodes = len(rows) // (self.degree + 1) ** 2
         blocks = [(0, nodes * each**2 * self.channels, nodes * (2 * each + 1)) for each in range(self.degree + 1)]
@@ -85,10 +85,10 @@ class SEGNNLayer(nn.Module):
         before = torch.cat([rows, weighted_sums(messages, matrices.arriving)], dim=1)
         hidden = self.update_first(before, nodes, matrices.nodes)
         if relaxed:
-            hidden = hidden + relaxed_rows(relaxed[0], before, nodes, self.degree)
+            hidden = hidden + relaxed_rows(relaxed[0], before, nodes, self.degree, place)
         update = self.update_second(hidden, nodes, matrices.nodes).view_as(rows)
         if relaxed:
-            update = update + relaxed_rows(relaxed[1], hidden, nodes, self.degree)
+            update = update + relaxed_rows(relaxed[1], hidden, nodes, self.degree, place)
         return rows + update
 
 
@@ -109,11 +109,11 @@ def hidden_irreps(channels: int, degree: int) -> str:
     return "+".join(f"{channels}x{each}{'eo'[each % 2]}" for each in range(degree + 1))
 
 
-def relaxed_rows(mapping: nn.Module, rows: Tensor, count: int, degree: int) -> Tensor:
-    """A map of features in e3nn's order [degree, channel, component], applied to features in rows."""
+def relaxed_rows(mapping: nn.Module, rows: Tensor, count: int, degree: int, place: Tensor | None) -> Tensor:
+    """A map of features in e3nn's order [degree, channel, component], and of places, applied to features in rows."""
     parts = torch.split(rows, [count * (2 * each + 1) for each in range(degree + 1)])
     flat = torch.cat([part.view(count, -1, rows.shape[1]).transpose(1, 2).flatten(1) for part in parts], dim=1)
-    out: Tensor = mapping(flat)
+    out: Tensor = mapping(flat, place)
     channels = out.shape[1] // (degree + 1) ** 2
     found = torch.split(out, [channels * (2 * each + 1) for each in range(degree + 1)], dim=1)
     return torch.cat([part.reshape(count, channels, -1).transpose(1, 2).flatten(0, 1) for part in found])

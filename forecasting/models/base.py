@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
+from forecasting.models.place import PlaceFrame
 from forecasting.plain import call
 from forecasting.registry import Registry
 
@@ -34,13 +35,16 @@ class Forecaster(nn.Module, ABC):
     Attributes:
         schema: of the graphs it takes.
         needs_training: False for forecasters without parameters.
+        place: how nodes' places in the world are measured; None where the model cannot know them.
     """
 
     needs_training: bool = True
+    place: PlaceFrame | None
 
     def __init__(self, schema: GraphSchema) -> None:
         super().__init__()
         self.schema = schema
+        self.place = None
 
     @abstractmethod
     def displacement(self, batch: GraphBatch) -> Tensor:

@@ -13,6 +13,7 @@ from forecasting.models._egnn_layer import EGNNLayer
 from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
+from forecasting.models.place import place_frame
 from forecasting.models.relaxed import relaxed_maps
 
 STARTS = ("static", "constant_velocity")
@@ -64,7 +65,7 @@ class EGNN(Forecaster):
         )
         before = f"{hidden}x0e+{1 + vectors}x1o"
         after = [before] * (layers - 1) + [f"{schema.horizon}x1o"]
-        self.relaxed = relaxed_maps([(before, out) for out in after], chain)
+        self.relaxed, self.place = relaxed_maps([(before, out) for out in after], chain), place_frame(chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`."""
@@ -72,12 +73,13 @@ class EGNN(Forecaster):
         edges, vectors = self.edge_inputs(batch), node_vectors(self.schema, batch)
         anchor = x = batch.position[:, -1]
         layout = EdgeLayout(batch.edge_index, len(h), h.dtype)
+        place = None if self.place is None else self.place(batch)
         for index, layer in enumerate(self.layers):
             features = torch.cat([h, x, vectors.flatten(1)], dim=-1) if self.relaxed else None
             h, moved = layer(h, x, vectors, edges, layout)
             last = layer is self.layers[-1]
             if features is not None:
-                extra = self.relaxed[index](features)
+                extra = self.relaxed[index](features, place)
                 if not last:
                     h, extra = h + extra[:, : h.shape[1]], extra[:, h.shape[1] :]
                 shifts = extra.unflatten(-1, (-1, 3))

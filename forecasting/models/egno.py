@@ -15,6 +15,7 @@ from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.egnn import STARTS
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
+from forecasting.models.place import place_frame
 from forecasting.models.relaxed import relaxed_maps
 
 
@@ -78,6 +79,7 @@ class EGNO(Forecaster):
         )
         features = f"{hidden}x0e+{1 + vectors}x1o"
         self.relaxed = relaxed_maps([(features, features)] * (layers - 1) + [(features, "1x1o")], chain)
+        self.place = place_frame(chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`."""
@@ -87,6 +89,7 @@ class EGNO(Forecaster):
         edges = self.edge_inputs(batch).repeat(frames, 1)
         layout = EdgeLayout(_copies(batch.edge_index, frames, nodes), frames * nodes, h.dtype)
         state = torch.cat([anchor[:, None], node_vectors(self.schema, batch)], dim=1).transpose(0, 1).expand(frames, -1, -1, -1)
+        place = None if self.place is None else self.place(batch).repeat(frames, 1)
         for index, layer in enumerate(self.layers):
             h = self.over_time[index](h.view(frames, nodes, h.shape[1])).flatten(0, 1)
             state = self.over_time_vectors[index](state)
@@ -96,7 +99,7 @@ class EGNO(Forecaster):
             new, moved = layer(h, x, vectors, edges, layout)
             x = x + moved[:, 0]
             if features is not None:
-                extra = self.relaxed[index](features)
+                extra = self.relaxed[index](features, place)
                 if new is not None:
                     new, extra = new + extra[:, : h.shape[1]], extra[:, h.shape[1] :]
                     vectors = vectors + extra[:, 3:].unflatten(1, (-1, 3))

@@ -17,6 +17,7 @@ from forecasting.models.aggregate import degree
 from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
+from forecasting.models.place import place_frame
 from forecasting.models.relaxed import RelaxedMap, relaxed_maps
 
 _DISAGREEMENT = 0.05  # [L] between two runs, at which a gradient counts half
@@ -78,11 +79,11 @@ class Newton(Forecaster):
             nodes, edges = self.node_inputs.width + 5, self.edge_inputs.width + 3
             inputs = vector_channels(schema) + schema.horizon + 2
             self.correction = Correction(nodes, edges, inputs, schema.horizon + 1, 3, correction, rounds, schema.horizon)
-        self.relaxed = relaxed_maps([self.law.place], chain)
+        self.relaxed, self.place = relaxed_maps([self.law.place], chain), place_frame(chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`."""
-        law = self.law(batch, cast(RelaxedMap, self.relaxed[0]) if len(self.relaxed) else None)
+        law = self.law(batch, cast(RelaxedMap, self.relaxed[0]) if len(self.relaxed) else None, self.place)
         x, v = batch.position[:, -1], self._velocity(batch, law)
         flow = adaptive(law.detached(), x, v.detach(), batch.lead, self.accuracy, self.fewest, self.most)
         coarse = along(law, x, v, thinned(flow.times, flow.steps, self.steps), batch.lead)

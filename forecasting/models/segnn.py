@@ -25,6 +25,7 @@ from forecasting.models._tensor_product_pattern import Points
 from forecasting.models._tensor_product_sparse import Sparse
 from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
+from forecasting.models.place import place_frame
 from forecasting.models.relaxed import relaxed_maps
 
 STARTS = ("static", "constant_velocity")
@@ -97,7 +98,7 @@ class SEGNN(Forecaster):
         self.patterns |= {"head": node_pattern(couples, [1]), "arriving": arriving_pattern(l_max)}
         once, twice = hidden_irreps(channels, l_max), hidden_irreps(2 * channels, l_max)
         self._places = [(twice, once), (once, once)] * layers
-        self.relaxed = relaxed_maps(self._places, chain)
+        self.relaxed, self.place = relaxed_maps(self._places, chain), place_frame(chain)
 
     def displacement(self, batch: GraphBatch) -> Tensor:
         """See `Forecaster.displacement`; under autocast too it computes in the precision of its weights."""
@@ -109,8 +110,9 @@ class SEGNN(Forecaster):
         embedding, matrices = self._matrices(batch)
         features, edges = self.node_features(batch), batch.edge_index.shape[1]
         rows = self.embedding(features, [(index, 0, len(each)) for index, each in enumerate(features)], embedding)
+        place = None if self.place is None else self.place(batch)
         for index, layer in enumerate(self.layers):
-            rows = layer(rows, edges, matrices, self.relaxed[2 * index : 2 * index + 2])
+            rows = layer(rows, edges, matrices, self.relaxed[2 * index : 2 * index + 2], place)
         hidden = self.readout(rows, nodes, matrices.nodes)
         moved = self.head(hidden, nodes, matrices.head).view(nodes, 3, -1).transpose(1, 2)
         total = moved * (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
@@ -122,8 +124,9 @@ class SEGNN(Forecaster):
         Raises:
             UsageError: if the groups are unknown or not nested.
         """
-        self.relaxed = relaxed_maps(self._places, chain).to(self.embedding.weight.device, self.embedding.weight.dtype)
-        return self
+        like = self.embedding.weight
+        self.relaxed, self.place = relaxed_maps(self._places, chain).to(like), place_frame(chain)
+        return self.to(like)
 
     def _matrices(self, batch: GraphBatch) -> tuple[Sparse, Matrices]:
         """Couplings of the embedding and of all layers; they depend on the positions and velocities of the batch only."""

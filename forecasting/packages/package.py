@@ -1,4 +1,4 @@
-"""The model package: a folder with `package.json` and `weights.safetensors`.
+"""The model package: a folder with `package.json`, `weights.safetensors` and perhaps `free.safetensors`.
 
 Loading runs no code from the package: the model is named in a registry and built from plain arguments, and the weights are
 plain tensors whose names, shapes and finiteness are checked against that model.
@@ -6,7 +6,7 @@ plain tensors whose names, shapes and finiteness are checked against that model.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from forecasting.graphs.features import GraphSchema
 from forecasting.graphs.topology import TOPOLOGIES, Topology
 from forecasting.models.base import Forecaster, build_model
 from forecasting.plain import call, pick
+from forecasting.trajectories.declared import Declared
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Frame
 from forecasting.trajectories.windows import WindowSpec
@@ -37,13 +38,14 @@ class Package:
 
     Attributes:
         model: name in the registry; arguments: its plain arguments.
-        schema: of the graphs; window: which frames; topology, topology_arguments: who sees whom.
+        schema: of the graphs; window: which frames, and the declared vectors; topology, topology_arguments: who sees whom.
         normalization: one length, one time.
         dt: [s] between the frames the model was trained on (times `window.step` between its steps).
         unit, frame: of the training data; files in other known units are converted and back.
         fields: the data's fields, name -> irreps, unit, translates, per_frame.
         weights: name -> tensor.
         card: provenance and results: data hash, configuration, seeds, epochs, validation error …; plain values.
+        free: weights, before the last refit, of the same model when it was free to break every group; None where it is that still.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Package:
     fields: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, torch.Tensor] = field(repr=False)
     card: Mapping[str, Any] = field(default_factory=dict)
+    free: Mapping[str, torch.Tensor] | None = field(default=None, repr=False)
 
     def forecaster(self, dtype: torch.dtype = torch.float32) -> Forecaster:
         """The trained model, in evaluation mode.
@@ -80,6 +83,11 @@ class Package:
             )
         model.load_state_dict(dict(self.weights))
         return model.to(dtype).eval()
+
+    @property
+    def freed(self) -> "Package":
+        """This package with its free weights."""
+        return self if self.free is None else replace(self, weights=self.free, free=None)
 
     def builder(self, dtype: torch.dtype = torch.float32) -> GraphBuilder:
         """What turns windows into this model's graphs."""
@@ -115,8 +123,10 @@ def save_package(package: Package, folder: str | Path) -> Path:
     }
     with atomic_folder(folder) as temporary:
         write_json(temporary / "package.json", plain)
-        weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
-        save_file(weights, temporary / "weights.safetensors")
+        for name, tensors in (("weights", package.weights), ("free", package.free)):
+            if tensors is not None:
+                plain_tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+                save_file(plain_tensors, temporary / f"{name}.safetensors")
     return Path(folder)
 
 
@@ -142,21 +152,25 @@ def load_package(folder: str | Path) -> Package:
     if version != SCHEMA_VERSION:
         raise PackageError(f"{path} has schema version {version}; this program reads {SCHEMA_VERSION}; train the model again")
     weights = _load_weights(place / "weights.safetensors")
+    free = _load_weights(place / "free.safetensors") if (place / "free.safetensors").exists() else None
     try:
-        package = _from_plain(plain, weights)
+        package = replace(_from_plain(plain, weights), free=free)
     except (KeyError, TypeError, ValueError, AttributeError, ForecastingError) as error:
         raise PackageError(f"{path} is damaged: {type(error).__name__}: {error}") from None
     package.forecaster()
+    if free is not None:
+        package.freed.forecaster()
     return package
 
 
 def _from_plain(plain: dict[str, Any], weights: dict[str, torch.Tensor]) -> Package:
     window = plain["window"]
+    declared = tuple(Declared.of_plain(one) for one in window.get("declared", ()))
     return Package(
         model=str(plain["model"]),
         arguments=plain["arguments"],
         schema=GraphSchema.from_plain(plain["schema"]),
-        window=WindowSpec(**{**window, "horizon": tuple(window["horizon"])}),
+        window=WindowSpec(**{**window, "horizon": tuple(window["horizon"]), "declared": declared}),
         topology=plain["topology"],
         topology_arguments=plain["topology_arguments"],
         normalization=Normalization(**plain["normalization"]),

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from forecasting.errors import UsageError
 from forecasting.models.base import Forecaster
-from forecasting.models.relaxed import RelaxedMap, linear_layers
+from forecasting.models.place import TRANSLATIONS, rotations_of
+from forecasting.models.relaxed import linear_layers, place_layers, split_layers
 from forecasting.relaxation.base import Moment, Relaxation
 from forecasting.relaxation.duals import Resilient
 from forecasting.relaxation.levels import Learned
@@ -27,8 +28,12 @@ class Mixed(Relaxation):
     1. *Search*: along O(3) ⊃ SO(3) ⊃ {1}, every layer and step with its own γ and dual (`Resilient`); s falls as a cosine.
     2. *Lean*: the axis n is the one with the largest SO(2)(n) share of what breaks the rotations (`preferred_axis`); the maps are
        split anew along O(3) ⊃ C∞v(n) ⊃ SO(2)(n) ⊃ {1}, levels and duals begin again. As the maps settle, n is looked for again.
-    3. *Refit*: of the networks that keep the first k parts, the most symmetric whose validation loss is within `tolerance` of
-       the full one is kept; what it drops is dropped for good, prices end, and the rest learns on.
+    3. *Refit*: the network as it is now is remembered as the free one, on which verdicts are based. Of the networks that are
+       blind to places, or to places along n or across n, and then of those that keep the first k parts, the most symmetric
+       whose validation loss is within `tolerance` of the full one is kept; what it drops is dropped for good, prices end,
+       and the rest learns on.
+
+    Translations are relaxed by place maps, with levels and duals of their own (`models.place`).
 
     Without an axis to look for (planar data, or a chain the user names) the first two stages are one.
 
@@ -38,12 +43,14 @@ class Mixed(Relaxation):
         lean_at, refit_at: shares of training at which the stages begin.
         rate, rho: of the duals, see `Resilient`; strength: λ.
         tolerance: see above; kept weights are those of the last stage.
+        translation: whether translations are relaxed too.
     """
 
     stage: Tensor
     looks: Tensor
     axis: Tensor
     kept: Tensor
+    translated: Tensor
 
     def __init__(
         self,
@@ -55,21 +62,23 @@ class Mixed(Relaxation):
         rho: float = 1.0,
         strength: float = 1e-3,
         tolerance: float = 1.1,
+        translation: bool = True,
     ) -> None:
         if not 0 < lean_at <= refit_at < 1:
             raise UsageError(f"mixed: 0 < lean_at ≤ refit_at < 1 is expected, found {lean_at} and {refit_at}")
         super().__init__("mixed", Learned(), [Resilient(rho=rho, rate=rate)], chain)
         self.first, self.about = tuple(chain), tuple(about)
         self.lean_at, self.refit_at = lean_at, refit_at
-        self.strength, self.tolerance = strength, tolerance
+        self.strength, self.tolerance, self.translation = strength, tolerance, translation
         self.register_buffer("stage", torch.zeros((), dtype=torch.long))
         self.register_buffer("looks", torch.zeros((), dtype=torch.long))
         self.register_buffer("axis", torch.zeros(3, dtype=torch.float64))
         self.register_buffer("kept", torch.zeros((), dtype=torch.long))
+        self.register_buffer("translated", torch.zeros((), dtype=torch.long))
 
     def chain_for(self, dim: int) -> tuple[str, ...]:
         """See `Relaxation.chain_for`."""
-        return self.first or (("O(3)", "SO(3)") if dim == 3 else ("C∞v(z)", "SO(2)(z)"))
+        return self._with_translations(rotations_of(self.first) or (("O(3)", "SO(3)") if dim == 3 else ("C∞v(z)", "SO(2)(z)")))
 
     def attach(self, model: Forecaster) -> None:
         """See `Relaxation.attach`."""
@@ -83,7 +92,7 @@ class Mixed(Relaxation):
     def groups(self) -> tuple[str, ...]:
         """The chain of the present stage."""
         if int(self.stage) == SEARCH or not self._searches:
-            return self.chain_for(self.dim)
+            return tuple(rotations_of(self.chain_for(self.dim)))
         axis = ",".join(f"{value:.9f}" for value in self.axis.tolist())
         return tuple(name.replace("(n)", f"({axis})") for name in self.about)
 
@@ -103,7 +112,7 @@ class Mixed(Relaxation):
         """See `Relaxation.follow`."""
         if int(self.stage) == SEARCH:
             return
-        for layer in linear_layers(model).values():
+        for layer in split_layers(model).values():
             layer.split_along(self.groups)
         self._measure(model)
 
@@ -125,20 +134,23 @@ class Mixed(Relaxation):
 
     def final_chain(self) -> tuple[str, ...]:
         """See `Relaxation.final_chain`."""
-        return self.groups
+        return self._with_translations(self.groups)
+
+    def _with_translations(self, groups: Sequence[str]) -> tuple[str, ...]:
+        return (TRANSLATIONS, *groups) if self.translation else tuple(groups)
 
     def trace(self, model: Forecaster) -> dict[str, float]:
         """See `Relaxation.trace`."""
         axis = {f"axis/{name}": value for name, value in zip("xyz", self.axis.tolist(), strict=True)}
-        return {"stage": float(self.stage), "kept": float(self.kept), **axis, **super().trace(model)}
+        found = {"stage": float(self.stage), "kept": float(self.kept), "translated": float(self.translated)}
+        return {**found, **axis, **super().trace(model)}
 
     def _look(self, model: Forecaster, progress: float) -> bool:
         """Find the axis when it is time, and split the maps about it."""
         due = self.lean_at + int(self.looks) * (self.refit_at - self.lean_at) / (LOOKS - 1)
         if not self._searches or int(self.looks) == LOOKS or progress < due:
             return False
-        maps = [(f"{layer.irreps_in}+1x0e", layer.irreps_out, layer.effective()) for layer in linear_layers(model).values()]
-        found = preferred_axis(maps)
+        found = preferred_axis(layer.typed for layer in split_layers(model).values())
         logger.info("mixed: axis %s holds %.3g of the breaking (|M|² %.3g)", found.axis.round(4), found.share, found.size)
         self.axis.copy_(torch.from_numpy(found.axis))
         self.looks += 1
@@ -146,27 +158,44 @@ class Mixed(Relaxation):
         self.stage.fill_(LEAN)
         self.follow(model)
         if first:
-            for layer in linear_layers(model).values():
+            for layer in split_layers(model).values():
                 layer.gamma.data.fill_(1)
             self._duals().restart(model)
         return True
 
     @torch.no_grad()
     def _refit(self, model: Forecaster, validate: Callable[[], float]) -> None:
-        layers = list(linear_layers(model).values())
-        count = len(layers[0].gammas)
-        full = validate()
+        self.free = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        limit = self.tolerance * validate()
+        self._translate(model, limit, validate)
+        count = len(next(iter(linear_layers(model).values())).gammas)
         losses = []
         for parts in range(count + 1):
-            losses.append(full if parts == count else _without(layers, parts, validate))
-            if losses[-1] <= self.tolerance * full:
+            _keep(model, parts)
+            losses.append(validate())
+            if losses[-1] <= limit:
                 break
         self.kept.fill_(len(losses) - 1)
         self.stage.fill_(REFIT)
         name = (*self.groups, "nothing")[int(self.kept)]
-        logger.info("mixed: validation %s, the full network %.4g; kept: %s", [f"{loss:.4g}" for loss in losses], full, name)
-        for layer in layers:
-            layer.held[int(self.kept) :] = 0
+        logger.info("mixed: validation %s, at most %.4g; kept: %s", [f"{loss:.4g}" for loss in losses], limit, name)
+
+    def _translate(self, model: Forecaster, limit: float, validate: Callable[[], float]) -> None:
+        """Blind the network to places, as far as it does not need them."""
+        places = place_layers(model).values()
+        if not places:
+            return
+        along = torch.outer(self.axis, self.axis)
+        whole = torch.eye(3, dtype=along.dtype)
+        choices = [torch.zeros_like(whole), along, whole - along, whole] if self.axis.any() else [torch.zeros_like(whole), whole]
+        for number, across in enumerate(choices):
+            for place in places:
+                place.across.copy_(across)
+            loss = validate()
+            logger.info("mixed: validation %.4g, at most %.4g, reading of a place\n%s", loss, limit, across.numpy().round(3))
+            if loss <= limit:
+                break
+        self.translated.fill_(number)
 
     def _measure(self, model: Forecaster) -> None:
         self.distances = Distances(self.groups, model)
@@ -178,11 +207,8 @@ class Mixed(Relaxation):
         return price
 
 
-def _without(layers: Sequence[RelaxedMap], parts: int, validate: Callable[[], float]) -> float:
-    """Validation loss of the network that keeps the first `parts` parts only."""
-    for layer in layers:
-        layer.held[parts:] = 0
-    loss = validate()
-    for layer in layers:
+def _keep(model: Forecaster, parts: int) -> None:
+    """Keep the first `parts` parts of every map, and of the place maps the largest group's own besides."""
+    for layer in split_layers(model).values():
         layer.held.fill_(1)
-    return loss
+        layer.held[parts + 1 - layer.first :] = 0

@@ -1,6 +1,7 @@
 """From a configuration, as plain values, to a problem that can be trained."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from forecasting.relaxation.methods import build_relaxation
 from forecasting.training.problem import Problem
 from forecasting.training.settings import TrainingSettings
 from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.declared import declare
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.ingest import IngestOptions, open_or_ingest
 from forecasting.trajectories.normalization import Normalization
@@ -41,6 +43,9 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
     settings = TrainingSettings.of(config["training"], seed)
     dataset = _dataset(data, Path(config["data_root"]))
     window = call(WindowSpec, {**data["window"], "horizon": _steps(data["window"]["horizon"])}, "data.window")
+    manifest = dataset.manifest
+    declared = declare(data.get("declared") or {}, manifest.dim, manifest.frame, tuple(manifest.fields))
+    window = replace(window, declared=declared)
     split = build_split(data["split"]["kind"], data["split"]["arguments"])
     anchors = {name: scored_anchors(dataset, window, part) for name, part in split.anchors(dataset, window).items()}
     for name in ("train", "validation"):
@@ -52,13 +57,16 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
     topology = build_topology(config["graph"]["name"], config["graph"]["arguments"])
     schema = schema_of(dataset.manifest, window, topology)
     sample = anchors["train"][:: max(len(anchors["train"]) // WINDOWS_MEASURED, 1)]
-    normalization = Normalization.fit(dataset.windows(window, sample), data["length"])
+    measured = dataset.windows(window, sample)
+    normalization = Normalization.fit(measured, data["length"])
     dtype = torch.float64 if settings.precision == "64" else torch.float32
     relaxation = build_relaxation(config["relaxation"]["name"], config["relaxation"]["arguments"])
     chain = list(relaxation.chain_for(dataset.manifest.dim))
     arguments = {**config["model"]["arguments"], **({"chain": chain} if chain else {})}
     torch.manual_seed(seed)
     model = build_model(config["model"]["name"], schema, arguments)
+    if model.place is not None:
+        model.place.fit(measured.position[:, -1], normalization.length)
     relaxation.attach(model)
     problem = Problem(
         dataset=dataset,
