@@ -6,6 +6,7 @@ from typing import Any
 
 from forecasting.cli.output import note, print_table
 from forecasting.cli.reading import add_read_arguments, read_options
+from forecasting.errors import UsageError
 
 SUMMARY = "what is in a trajectory file, a data set or a package"
 DESCRIPTION = """\
@@ -14,6 +15,7 @@ Look at trajectory files, a data set folder or a model package: counts, rates, g
   forecast inspect tracks.csv --unit m --picture tracks.png
   forecast inspect recordings/ --all        every scene, however long it takes (else about the first two million positions)
   forecast inspect data/charged
+  forecast inspect tracks.csv --unit m --symmetry     which symmetry can be judged from the data, and which the motion has
   forecast inspect checkpoints/charged-egnn
 """
 SCENES_SHOWN = 20
@@ -27,13 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", help="PNG or SVG file to draw one scene into")
     parser.add_argument("--scene", help="name of the scene to draw (default: the first)")
     parser.add_argument("--all", action="store_true", help="look at every scene of a large input")
+    parser.add_argument(
+        "--symmetry", action="store_true", help="which turns the data cover, and how they differ from moved copies"
+    )
+    parser.add_argument("--step", type=int, help="with --symmetry: frames from one position to the next (default: 1)")
+    parser.add_argument("--resample", type=float, metavar="SECONDS", help="with --symmetry: bring the files to this step first")
     add_read_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Describe a package, or every scene."""
+    """Describe a package, every scene, or the symmetry of the data."""
     from pathlib import Path
 
+    if options.symmetry:
+        from forecasting.cli._symmetry_of_data import judge
+
+        return judge(options)
+    if options.step is not None or options.resample is not None:
+        raise UsageError(
+            "--step and --resample belong to --symmetry; `forecast ingest --resample` makes a data set of even steps"
+        )
     first = Path(options.paths[0])
     if (first / "package.json").exists() or (first / "package" / "package.json").exists():
         return _package(first)
@@ -41,7 +56,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """A card for a package, a table for scenes."""
+    """A card for a package, a table for scenes, tables and sentences for symmetry."""
+    if "symmetry_of_data" in result:
+        from forecasting.cli._symmetry_of_data import show_judged
+
+        show_judged(result)
+        return
     if "model" in result:
         for key, value in result.items():
             print(f"{key:<14} {value}")
@@ -113,7 +133,6 @@ def _package(path: Any) -> dict[str, Any]:
 def _scenes(options: argparse.Namespace, first: Any) -> dict[str, Any]:
     from pathlib import Path
 
-    from forecasting.errors import UsageError
     from forecasting.trajectories.dataset import Dataset
     from forecasting.trajectories.reading import read_trajectories
     from forecasting.trajectories.summary import summarize
