@@ -15,7 +15,10 @@ from forecasting.config_files import config_directory
 from forecasting.errors import UsageError, did_you_mean
 from forecasting.files import atomic_file
 
-OPEN = ("graph.arguments", "model.arguments", "data.split.arguments", "data.read.columns", "training.extra_optimizers")
+OPEN = (
+    *("graph.arguments", "model.arguments", "data.split.arguments", "data.read.columns", "data.declared"),
+    "training.extra_optimizers",
+)
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
             raise UsageError(f"configuration is KEY=VALUE, found '{item}'")
         if key not in known and not key.startswith(tuple(f"{path}." for path in OPEN)):
             raise UsageError(f"unknown config key '{key}'; {did_you_mean(key, known | _groups())}")
-        ready.append(item if key in known else f"++{item.lstrip('+')}")
+        ready.append(item if key in known and key not in OPEN else f"++{item.lstrip('+')}")
     composed: DictConfig = hydra_compose("train", [*chosen, *ready])
     plain = OmegaConf.to_container(composed, resolve=False)
     if not isinstance(plain, dict):

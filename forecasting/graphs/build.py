@@ -7,18 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forecasting.errors import UsageError
 from forecasting.graphs.batch import GraphBatch
-from forecasting.graphs.features import GraphSchema
+from forecasting.graphs.features import CORE, GraphSchema
 from forecasting.graphs.topology import Topology
 from forecasting.symmetry.transforms import parse_irreps
 from forecasting.trajectories.dataset import Manifest
+from forecasting.trajectories.declared import IRREPS
 from forecasting.trajectories.normalization import Normalization, window_centres
 from forecasting.trajectories.windows import Float, WindowBatch, WindowSpec
 
 
 def schema_of(manifest: Manifest, spec: WindowSpec, topology: Topology) -> GraphSchema:
-    """The schema of graphs cut from a data set with this window and topology."""
+    """The schema of graphs cut from a data set with this window and topology; declared vectors follow the data's fields.
+
+    Raises:
+        UsageError: if a declared vector has the name of something that every graph has.
+    """
     measured = "velocity" in manifest.fields
+    own = {name: about["irreps"] for name, about in manifest.fields.items() if name != "velocity"}
+    for one in spec.declared:
+        if one.name in {field.name for field in CORE}:
+            raise UsageError(f"data.declared.{one.name}: every graph has a '{one.name}'; choose another name")
     return GraphSchema(
         dim=manifest.dim,
         history=spec.history,
@@ -26,7 +36,7 @@ def schema_of(manifest: Manifest, spec: WindowSpec, topology: Topology) -> Graph
         horizon=len(spec.horizon),
         node_types=manifest.node_types,
         edge_types=(*manifest.edge_types, *topology.extra_types),
-        fields={name: about["irreps"] for name, about in manifest.fields.items() if name != "velocity"},
+        fields=own | {one.name: IRREPS for one in spec.declared},
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.trajectories.declared import IRREPS
 from forecasting.trajectories.kinematics import backward_velocity
 from forecasting.trajectories.memory_map import MemoryMap
 from forecasting.trajectories.windows import Int, WindowBatch, WindowSpec
@@ -28,7 +29,7 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
     Args:
         rows: the observations.
         about: field name -> irreps, translates, per_frame.
-        spec: which frames.
+        spec: which frames, and which declared vectors.
         anchors: (W, 2) scene and grid frame.
 
     Raises:
@@ -63,6 +64,8 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
     for name, facts in about.items():
         if name != "velocity":
             extra[name] = np.asarray(rows.fields[name][row if facts["per_frame"] else member])
+    for one in spec.declared:
+        extra[one.name] = one.at(position[:, -1])
     edge_index, edge_type = rows.window_edges(anchors[:, 0], offsets, node)
     return WindowBatch(
         scene=anchors[:, 0],
@@ -79,8 +82,8 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
         future=rows.position[future_row] * future_valid[..., None],
         future_valid=future_valid,
         fields=extra,
-        irreps={name: about[name]["irreps"] for name in extra},
-        translating=frozenset(name for name in extra if about[name]["translates"]),
+        irreps={name: about[name]["irreps"] if name in about else IRREPS for name in extra},
+        translating=frozenset(name for name in extra if name in about and about[name]["translates"]),
         edge_index=edge_index,
         edge_type=edge_type,
     )

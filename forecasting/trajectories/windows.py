@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
 from forecasting.symmetry.transforms import Transform
+from forecasting.trajectories.declared import Declared
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -18,7 +19,7 @@ SCORES = ("any", "complete")
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """Which frames of a scene make a window.
+    """Which frames of a scene make a window, and what else its nodes carry.
 
     Attributes:
         history: T, number of frames seen; the last of them is the anchor.
@@ -27,6 +28,7 @@ class WindowSpec:
         stride: frames from one anchor to the next.
         score: ``any`` scores every future position that was observed; ``complete`` scores only nodes observed in every
             history and horizon frame (the ETH/UCY protocol). Which nodes are *seen* never depends on the future.
+        declared: directions and heights that every node gets as a field, in the frame and unit of the data.
     """
 
     history: int
@@ -34,6 +36,7 @@ class WindowSpec:
     step: int = 1
     stride: int = 1
     score: str = "any"
+    declared: tuple[Declared, ...] = ()
 
     def __post_init__(self) -> None:
         if self.history < 1 or self.step < 1 or self.stride < 1:

@@ -2,16 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from forecasting.testing.runs import SMALLEST
 from forecasting.testing.scenes import random_dataset
 from forecasting.training import assemble
-
-SMALLEST = {
-    "egnn": {"hidden": 6, "layers": 2},
-    "segnn": {"hidden": 8, "layers": 2},
-    "egno": {"hidden": 6, "layers": 2},
-    "newton": {"hidden": 6, "bumps": 2, "fewest": 4, "most": 8, "steps": 4, "correction": 6, "rounds": 1},
-}
-"""Relaxable models, as small as they go."""
 
 
 def config(data: Path, relaxation="strict", model="egnn", **training):

@@ -1,6 +1,5 @@
 """Every method with every model: it trains, its state moves, and a stopped run ends like one that was not."""
 
-import csv
 import shutil
 
 import pytest
@@ -9,50 +8,32 @@ import torch
 from forecasting.models.relaxed import linear_layers, relaxed_layers
 from forecasting.packages import load_package
 from forecasting.relaxation.methods import RELAXATIONS
+from forecasting.testing.runs import QUICKEST, checkpoint, quiet, trace
 from forecasting.training import train
 
-METHODS = {
-    **{name: {} for name in ("strict", "free", "augmentation", "annealed", "rpp", "projection", "sampled", "remul")},
-    **{name: {"rate": 0.1} for name in ("ace_equality", "ace_inequality", "ace_resilient")},
-    "per": {"tune_at": 0.75, "window": 0.5},
-    "mixed": {"lean_at": 0.34, "refit_at": 0.67},
-}
 MODELS = ("egno", "newton", "segnn")
 """That relax, besides EGNN, with which every stop is tried."""
 
 
-def quiet(_line):
-    pass
-
-
-def last(folder):
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-
-
-def trace(folder):
-    with (folder / "relaxation.csv").open() as file:
-        return [(int(row["step"]), row["name"], float(row["value"])) for row in csv.DictReader(file)]
-
-
 def test_every_method_is_here():
-    assert set(METHODS) == set(RELAXATIONS.names())
+    assert set(QUICKEST) == set(RELAXATIONS.names())
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", QUICKEST)
 def test_stopped_and_continued(problem, tmp_path, name):
-    make = {"relaxation": (name, METHODS[name]), "epochs": 2, "ema_decay": 0.9}
+    make = {"relaxation": (name, QUICKEST[name]), "epochs": 2, "ema_decay": 0.9}
     whole = tmp_path / "whole"
     built, settings = problem(**make)
     done = train(built, settings, whole, say=quiet, keep_all_checkpoints=True)
     assert done.steps >= 4
-    end = last(whole)["state_dict"]
+    end = checkpoint(whole)["state_dict"]
     assert all(torch.isfinite(value).all() for value in end.values() if value.is_floating_point())
     for step in sorted((whole / "checkpoints").glob("step-*.ckpt"))[:-1]:
         again = tmp_path / step.stem
         shutil.copytree(whole, again, ignore=shutil.ignore_patterns("step-*", "package"))
         shutil.copy(step, again / "checkpoints" / "last.ckpt")
         train(*problem(**make), again, resume=True, say=quiet)
-        found = last(again)["state_dict"]
+        found = checkpoint(again)["state_dict"]
         assert found.keys() == end.keys()
         for key, value in end.items():
             assert torch.equal(found[key], value), key
@@ -63,28 +44,28 @@ def test_stopped_and_continued(problem, tmp_path, name):
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", QUICKEST)
 def test_every_model_with_every_method(problem, tmp_path, name, model):
-    make = {"relaxation": (name, METHODS[name]), "model": model, "epochs": 1, "batch_size": 12}
+    make = {"relaxation": (name, QUICKEST[name]), "model": model, "epochs": 1, "batch_size": 12}
     built, settings = problem(**make)
     before = {key: value.detach().clone() for key, value in built.model.named_parameters()}
     done = train(built, settings, tmp_path / "whole", say=quiet, keep_all_checkpoints=True)
     assert done.steps >= 2
     assert any(not torch.equal(value, before[key]) for key, value in built.model.named_parameters())
-    end = last(tmp_path / "whole")["state_dict"]
+    end = checkpoint(tmp_path / "whole")["state_dict"]
     assert all(torch.isfinite(value).all() for value in end.values() if value.is_floating_point())
     again = tmp_path / "again"
     shutil.copytree(tmp_path / "whole", again, ignore=shutil.ignore_patterns("step-*", "package"))
     shutil.copy(tmp_path / "whole" / "checkpoints" / "step-000001.ckpt", again / "checkpoints" / "last.ckpt")
     train(*problem(**make), again, resume=True, say=quiet)
-    found = last(again)["state_dict"]
+    found = checkpoint(again)["state_dict"]
     assert all(torch.equal(found[key], value) for key, value in end.items())
     load_package(again).forecaster()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", QUICKEST)
 def test_the_state_of_a_method_moves_and_is_logged(problem, tmp_path, name):
-    built, settings = problem(relaxation=(name, METHODS[name]), epochs=2)
+    built, settings = problem(relaxation=(name, QUICKEST[name]), epochs=2)
     before = {key: layer.matrix.detach().clone() for key, layer in linear_layers(built.model).items()}
     train(built, settings, tmp_path / "run", say=quiet)
     layers = relaxed_layers(built.model)
@@ -113,7 +94,7 @@ def test_the_package_is_what_the_method_deploys(problem, tmp_path, name, strict)
 
 
 def test_mixed_packages_the_chain_it_found(problem, tmp_path):
-    built, settings = problem(relaxation=("mixed", METHODS["mixed"]), epochs=2)
+    built, settings = problem(relaxation=("mixed", QUICKEST["mixed"]), epochs=2)
     result = train(built, settings, tmp_path / "run", say=quiet)
     package = load_package(result.package)
     assert package.arguments["chain"][0] == "O(3)"

@@ -12,36 +12,15 @@ import pytest
 import torch
 
 from forecasting.errors import UsageError
+from forecasting.testing.runs import assert_same, quiet
 from forecasting.training import train
 
 EXTRA = {"coordinates": {"pattern": "coordinate_net", "optimizer": "sgd", "learning_rate": 1e-2}}
 FULL = {"ema_decay": 0.9, "clip_norm": 0.5, "extra_optimizers": EXTRA, "warmup_steps": 2, "epochs": 3}
-TIMES = ("seconds",)
-
-
-def quiet(_line):
-    pass
 
 
 def load(path):
     return torch.load(path, weights_only=True)
-
-
-def assert_same(one, two, path=""):
-    assert type(one) is type(two), path
-    if isinstance(one, dict):
-        assert one.keys() == two.keys(), path
-        for key in one:
-            if key not in TIMES:
-                assert_same(one[key], two[key], f"{path}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two), path
-        for index, (first, second) in enumerate(zip(one, two, strict=True)):
-            assert_same(first, second, f"{path}/{index}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, two), path
-    else:
-        assert one == two, path
 
 
 def metrics(folder):
