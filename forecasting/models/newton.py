@@ -18,7 +18,7 @@ from forecasting.models.base import MODELS, Forecaster
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
 from forecasting.models.place import place_frame
-from forecasting.models.relaxed import RelaxedMap, relaxed_maps
+from forecasting.models.relaxed import BRANCH, RelaxedMap, relaxed_maps
 
 _DISAGREEMENT = 0.05  # [L] between two runs, at which a gradient counts half
 _FLOOR = 3e-3  # [L] below which lengths look alike to the correction, so that rounding does not matter to it
@@ -69,6 +69,8 @@ class Newton(Forecaster):
             )
         if not (limit > 0 and accuracy > 0):
             raise UsageError("newton: limit and accuracy must be positive")
+        if BRANCH in chain:
+            raise UsageError(f"newton relaxes one linear map and has no place for perceptron branches (chain=[{BRANCH}])")
         self.accuracy, self.fewest, self.most, self.steps = accuracy, fewest, most, steps
         self.law = LawOfMotion(schema, hidden, bumps, limit, scalars, products)
         self.older = nn.Parameter(torch.zeros(schema.velocities - 1))

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from forecasting.errors import UsageError
+from forecasting.models.relaxed import BRANCH
 from forecasting.plain import call
 from forecasting.registry import Registry
 from forecasting.relaxation.activation import ActivationPrice
@@ -25,6 +27,20 @@ def build_relaxation(name: str, arguments: Mapping[str, Any]) -> Relaxation:
         UsageError: if there is none, or it has no such argument; names the nearest.
     """
     return call(RELAXATIONS[name], arguments, f"relaxation '{name}'")
+
+
+def _of_maps(name: str, chain: Chain) -> Chain:
+    """The chain of a method whose price looks at linear maps.
+
+    Raises:
+        UsageError: if it makes perceptron branches.
+    """
+    if BRANCH in chain:
+        raise UsageError(
+            f"{name} prices linear maps, and relaxation.arguments.chain=[{BRANCH}] makes perceptrons; take a chain of groups, or "
+            "a method that prices levels or outputs (ace_equality, ace_inequality, ace_resilient, sampled, remul)"
+        )
+    return chain
 
 
 @RELAXATIONS.register("strict")
@@ -88,7 +104,7 @@ def per(
 ) -> Relaxation:  # fmt: skip
     """Free maps that lean towards several groups, their strengths tuned once (PER, ICML 2023)."""
     price = LeaningPrice(groups, strength, first, tune_at, window, power, normalized)
-    return Relaxation("per", Fixed(), [price], chain)
+    return Relaxation("per", Fixed(), [price], _of_maps("per", chain))
 
 
 @RELAXATIONS.register("projection")
@@ -96,13 +112,14 @@ def projection(
     chain: Chain = (), group: str = "SO(3)", keep: float = 1e-5, leave: float = 1e-2, norm: str = "squared"
 ) -> Relaxation:
     """Free maps, their equivariant and other parts priced apart (Berndt & Stuehmer 2026)."""
-    return Relaxation("projection", Fixed(), [ProjectionPrice(group, keep, leave, norm)], chain)
+    price = ProjectionPrice(group, keep, leave, norm)
+    return Relaxation("projection", Fixed(), [price], _of_maps("projection", chain))
 
 
 @RELAXATIONS.register("rpp")
 def rpp(chain: Chain = (), strength: float = 1.0) -> Relaxation:
     """Free maps with a Gaussian prior on what is not equivariant (Finzi et al., NeurIPS 2021)."""
-    return Relaxation("rpp", Fixed(), [PriorPrice(strength)], chain)
+    return Relaxation("rpp", Fixed(), [PriorPrice(strength)], _of_maps("rpp", chain))
 
 
 @RELAXATIONS.register("sampled")

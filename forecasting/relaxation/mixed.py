@@ -9,7 +9,7 @@ from torch import Tensor
 from forecasting.errors import UsageError
 from forecasting.models.base import Forecaster
 from forecasting.models.place import TRANSLATIONS, rotations_of
-from forecasting.models.relaxed import linear_layers, place_layers, split_layers
+from forecasting.models.relaxed import BRANCH, linear_layers, place_layers, split_layers
 from forecasting.relaxation.base import Moment, Relaxation
 from forecasting.relaxation.duals import Resilient
 from forecasting.relaxation.levels import Learned
@@ -66,6 +66,8 @@ class Mixed(Relaxation):
     ) -> None:
         if not 0 < lean_at <= refit_at < 1:
             raise UsageError(f"mixed: 0 < lean_at ≤ refit_at < 1 is expected, found {lean_at} and {refit_at}")
+        if BRANCH in chain:
+            raise UsageError("mixed relaxes linear maps; perceptron branches have no parts to keep, so name groups as the chain")
         super().__init__("mixed", Learned(), [Resilient(rho=rho, rate=rate)], chain)
         self.first, self.about = tuple(chain), tuple(about)
         self.lean_at, self.refit_at = lean_at, refit_at
@@ -83,8 +85,6 @@ class Mixed(Relaxation):
     def attach(self, model: Forecaster) -> None:
         """See `Relaxation.attach`."""
         super().attach(model)
-        if len(linear_layers(model)) == 0:
-            raise UsageError("mixed relaxes linear maps; perceptron branches have no parts to keep")
         self.dim = model.schema.dim
         self._measure(model)
 

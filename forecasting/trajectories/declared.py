@@ -65,7 +65,7 @@ def declare(plain: Mapping[str, Any], dim: int, frame: Frame, taken: Sequence[st
             raise UsageError(f"{where}: the data have a field of this name; choose another")
         if not isinstance(about, Mapping):
             raise UsageError(f"{where} is {{direction: …}} with an optional from: […], found {about!r}")
-        direction = call(_direction_and_origin, {_PLAIN.get(key, key): value for key, value in about.items()}, where)
+        direction = call(_direction_and_origin, {_PLAIN.get(str(key), str(key)): value for key, value in about.items()}, where)
         found.append(_resolved(str(name), where, dim, frame, *direction))
     return tuple(found)
 
