@@ -1,7 +1,9 @@
 """`forecast simulate`: worlds whose symmetry is known."""
 
 import argparse
+import inspect
 import json
+import textwrap
 from typing import Any
 
 from forecasting.cli.output import Progress
@@ -13,14 +15,16 @@ Simulate a world whose symmetry is known and write it as a data set.
 
   forecast simulate nbody_charged --train 10000 --validation 2000 --test 2000 --seed 43 -o data/charged
   forecast simulate nbody_charged_clean --set gravity=9.81 'axis=[0.3, -0.5, 0.81]' --train 600 --test 200 -o data/gravity
+  forecast simulate springs --set density=0.6 field=3 --train 1000 --test 200 -o data/springs
 
-Worlds: nbody_charged (as published, symmetric under O_h), nbody_charged_clean (symmetric under O(3)). Both take
-bodies, steps, sample_every, axis, and what acts along it: gravity, trap, field.
+gravity, trap and field act along axis, cubic along x, y and z, drag against the velocity; docs/worlds.md says what each breaks.
 """
+WORLDS = "worlds and their parameters"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.formatter_class, parser.epilog = _WithWorlds, WORLDS
     parser.add_argument("world", help="name of the simulator")
     parser.add_argument("-o", "--output", required=True, help="folder of the data set")
     parser.add_argument("--train", type=int, default=0, help="training scenes")
@@ -51,6 +55,28 @@ def show(result: dict[str, Any]) -> None:
         f"{result['folder']}: {result['scenes']} scenes, {result['frames']} frames, {result['rows']} positions; "
         f"true symmetry {result['symmetry']}"
     )
+
+
+class _WithWorlds(argparse.RawDescriptionHelpFormatter):
+    """Lists the worlds at the end of the help, when it is asked for."""
+
+    def add_text(self, text: str | None) -> None:
+        super().add_text(_worlds() if text == WORLDS else text)
+
+
+def _worlds() -> str:
+    """Every world, what it is, and its parameters with their defaults."""
+    from forecasting.trajectories.simulators import SIMULATORS
+
+    lines = [f"{WORLDS}:"]
+    for name in SIMULATORS.names():
+        world = SIMULATORS[name]
+        defaults = inspect.signature(world).parameters.values()
+        parameters = [f"{each.name}={json.dumps(each.default, separators=(',', ':'))}" for each in defaults]
+        texts = (world.summary, " ".join(parameters))
+        described = [line for text in texts for line in textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)]
+        lines += [f"  {name}", *(f"    {line}" for line in described)]
+    return "\n".join(lines)
 
 
 def _watched(scenes: Any, progress: Progress) -> Any:

@@ -57,14 +57,18 @@ class PairForces:
 
 
 def pair_kick(forces: PairForces, masses: Float, around: Surroundings) -> Kick:
-    """Kicks by the forces between bodies of these masses (N, S), then by what else acts, a magnetic field as on charges 1."""
+    """Kicks by the forces between bodies of these masses (N, S) and by what else acts, a magnetic field as on charges 1.
+
+    What depends on velocities stands between two halves of the rest (Boris's scheme), which keeps `centred` of second order.
+    """
     inverse, charges = 1 / masses[:, None], np.ones_like(masses)
 
     def kick(x: Float, v: Float, step: float) -> None:
-        force = forces.at(x)
-        force *= inverse * step
-        v += force
-        if around:
-            around.kick(x, v, charges, step)
+        change = forces.at(x)
+        change *= inverse * (step / 2)
+        around.push(x, change, step / 2)
+        v += change
+        around.turn(v, charges, step)
+        v += change
 
     return kick

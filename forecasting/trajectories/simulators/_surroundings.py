@@ -41,10 +41,6 @@ class Surroundings:
         """
         return cls(direction(axis), **{name: finite(name, value) for name, value in strengths.items()})
 
-    def __bool__(self) -> bool:
-        """Whether anything acts."""
-        return bool(self.has_axis or self.cubic or self.drag)
-
     @property
     def has_axis(self) -> bool:
         """Whether anything acts that knows the axis."""
@@ -109,22 +105,24 @@ class Surroundings:
             return None
         return np.outer(self.axis, self.axis) if self.has_axis else np.eye(3)
 
-    def kick(self, x: Float, v: Float, charges: Float, step: float) -> None:
-        """Change the velocities (N, 3, S) in place over a time step.
-
-        Args:
-            x: (N, 3, S) positions; v: (N, 3, S); charges: (N, S); step: [s].
-        """
+    def push(self, x: Float, v: Float, step: float) -> None:
+        """Change the velocities (N, 3, S) in place over a time step [s], by what depends on positions x (N, 3, S)."""
         if self.gravity:
             v += np.tile((-self.gravity * step * self.axis)[:, None], (1, v.shape[2]))
         if self.trap:
             v -= (self.trap * step) * np.einsum("c,ncs->ns", self.axis, x)[:, None] * self.axis[:, None]
         if self.cubic:
             v -= (self.cubic * step) * x * x * x
+
+    def turn(self, v: Float, charges: Float, step: float) -> None:
+        """Change the velocities (N, 3, S) in place over a time step [s], by what depends on them; charges: (N, S).
+
+        Turns about the axis and factors can change places, so this is exact for any step.
+        """
         if self.field:
-            turn = (self.field * step) * charges[:, None]
+            angle = (self.field * step) * charges[:, None]
             along = np.einsum("c,ncs->ns", self.axis, v)[:, None] * self.axis[:, None]
             across = np.cross(v, self.axis, axisa=1, axisc=1)
-            v += np.sin(turn) * across + (np.cos(turn) - 1) * (v - along)
+            v += np.sin(angle) * across + (np.cos(angle) - 1) * (v - along)
         if self.drag:
             v *= np.exp(-self.drag * step)

@@ -172,8 +172,8 @@ class _ClippedKick:
         self._limit(force)
         force *= step
         v += force
-        if self.around:
-            self.around.kick(x, v, self.charges, step)
+        self.around.push(x, v, step)
+        self.around.turn(v, self.charges, step)
         self.kicks += 1
 
     def _weigh(self, distance2: Float, weight: Float) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.errors import UsageError
 from forecasting.trajectories.simulators._parameters import direction, finite, whole
 from forecasting.trajectories.simulators._particles import Particles, State
 from forecasting.trajectories.simulators._truth import group, truth
@@ -16,6 +17,7 @@ Float = NDArray[np.float64]
 STEP = 1e-3
 SHORTEST, LONGEST = 0.5, 1.5
 SPEED = 1.0
+RIGID = 1e-3
 SPREAD_OF_MASSES = 0.4
 
 
@@ -94,6 +96,23 @@ class DoublePendulum(Particles):
         rods *= SHORTEST + (LONGEST - SHORTEST) * evenly
         weights = np.exp(SPREAD_OF_MASSES * numbers[..., 8])
         return State(np.cumsum(rods, axis=1), np.cumsum(across, axis=1), {"mass": weights})
+
+    def continue_from(self, positions: Float, velocities: Float, fields: Mapping[str, Float], frames: int) -> tuple[Float, Float]:
+        """See `Simulator.continue_from`.
+
+        Raises:
+            UsageError: if the velocities would stretch a rod, as after a translation; such a state is not of this world.
+        """
+        rods, turns = (np.diff(part, axis=1, prepend=0) for part in (positions, velocities))
+        speeds = np.maximum(np.linalg.norm(turns, axis=-1), 1.0)
+        stretch = np.abs((rods * turns).sum(-1)) / (np.linalg.norm(rods, axis=-1) * speeds)
+        if not (stretch < RIGID).all():
+            scene, rod = np.unravel_index(np.nanargmax(stretch), stretch.shape)
+            raise UsageError(
+                f"scene {scene} is no double pendulum hung from the origin: its velocities stretch rod {rod + 1}; "
+                "give positions and velocities of a frame, turned or mirrored about the origin at most"
+            )
+        return super().continue_from(positions, velocities, fields, frames)
 
     def motion(self, state: State, frames: int) -> tuple[Float, Float]:
         x, v = (part.transpose(1, 2, 0).copy(order="C") for part in (state.positions, state.velocities))
