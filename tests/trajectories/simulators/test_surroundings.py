@@ -75,3 +75,30 @@ def test_a_field_makes_bodies_circle():
 def test_strengths_are_numbers(name):
     with pytest.raises(UsageError, match=f"{name} must be a finite number"):
         build_simulator("nbody_charged_clean", {name: "strong"})
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "symmetry"),
+    [
+        ("nbody_charged_clean", {"cubic": 1.0}, "O_h, no translations"),
+        ("nbody_charged_clean", {"drag": 1.0}, "O(3), translations"),
+        ("nbody_charged_clean", {"cubic": 1.0, "gravity": 1.0}, "C_4v about the axis, no translations"),
+        (
+            "springs",
+            {"cubic": 1.0, "trap": 1.0, "axis": [1, 1, 0]},
+            "what O_h shares with D_inf_h about the axis, no translations",
+        ),
+        ("nbody_gravity", {"field": 1.0, "trap": 1.0}, "C_inf_h about the axis, translations across it"),
+        ("nbody_charged", {"drag": 1.0}, "O_h, translations"),
+        ("nbody_charged", {"gravity": 1.0, "axis": [0, -3, 0]}, "C_4v about the axis, translations"),
+        ("nbody_charged", {"trap": 1.0}, "D_4h about the axis, translations across it"),
+        ("nbody_charged", {"field": 1.0}, "C_4h about the axis, translations"),
+        ("nbody_charged", {"gravity": 1.0, "field": 1.0}, "C_4 about the axis, translations"),
+        ("nbody_charged", {"gravity": 1.0, "axis": [1, 1, 0]}, "what O_h shares with C_inf_v about the axis, translations"),
+        ("nbody_charged", {"bodies": 1}, "O(3), translations"),
+        ("double_pendulum", {}, "C_inf_v about the axis, no translations"),
+        ("double_pendulum", {"gravity": 0}, "O(3), no translations"),
+    ],
+)
+def test_the_symmetry_of_a_combination_is_said_in_words(name, parameters, symmetry):
+    assert build_simulator(name, parameters).symmetry == symmetry
