@@ -60,12 +60,11 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
         future_valid = future_valid & whole
     node = key % rows.node_stride
     member = rows.node_offsets[scene] + node
+    declared = {one.name: one.at(position[:, -1]) for one in spec.declared}
     extra = {}
     for name, facts in about.items():
-        if name != "velocity":
+        if name != "velocity" and name not in declared:
             extra[name] = np.asarray(rows.fields[name][row if facts["per_frame"] else member])
-    for one in spec.declared:
-        extra[one.name] = one.at(position[:, -1])
     edge_index, edge_type = rows.window_edges(anchors[:, 0], offsets, node)
     return WindowBatch(
         scene=anchors[:, 0],
@@ -81,9 +80,9 @@ def cut_windows(rows: MemoryMap, about: Mapping[str, Mapping[str, Any]], spec: W
         velocity_valid=velocity_valid,
         future=rows.position[future_row] * future_valid[..., None],
         future_valid=future_valid,
-        fields=extra,
-        irreps={name: about[name]["irreps"] if name in about else IRREPS for name in extra},
-        translating=frozenset(name for name in extra if name in about and about[name]["translates"]),
+        fields=extra | declared,
+        irreps={name: about[name]["irreps"] for name in extra} | dict.fromkeys(declared, IRREPS),
+        translating=frozenset(name for name in extra if about[name]["translates"]),
         edge_index=edge_index,
         edge_type=edge_type,
     )
