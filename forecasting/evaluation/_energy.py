@@ -1,4 +1,4 @@
-"""Energy distance of two samples in blocks, with a p-value from permuting whole blocks.
+"""Energy distance of two samples in blocks, and distance correlation, with p-values from permuting whole blocks.
 
 Szekely and Rizzo, "Energy statistics: a class of statistics based on distances", 2013.
 """
@@ -33,6 +33,27 @@ def energy_test(
     return float(distance[0] / across[0]) if across[0] > 0 else 0.0, reached / len(labels)
 
 
+def dependence_test(
+    places: Float, features: Float, block: Int, rng: np.random.Generator, permutations: int
+) -> tuple[float, float]:
+    """Whether the features of blocks depend on their places.
+
+    Args:
+        places: (n, P); features: (n, F); block: (n,) number of each row's block; rng, permutations: see `energy_test`.
+
+    Returns:
+        distance correlation, 0 … 1, and the share of permutations of the blocks' places, this one among them, with one at
+        least as large.
+    """
+    blocks = int(block.max()) + 1
+    place, feature = (_centred(_mean_distances(values, block, blocks)) for values in (places, features))
+    orders = [np.arange(blocks), *(rng.permutation(blocks) for _ in range(permutations))]
+    covariance = np.array([(place[np.ix_(order, order)] * feature).sum() for order in orders])
+    size = np.sqrt((place**2).sum() * (feature**2).sum())
+    reached = np.count_nonzero(covariance >= covariance[0] - 1e-12 * size)
+    return float(np.sqrt(max(covariance[0] / size, 0))) if size > 0 else 0.0, reached / len(orders)
+
+
 def holm(p_values: Float) -> Float:
     """(n,) p-values times how many hypotheses are left at each, in increasing order (Holm 1979)."""
     order = np.argsort(p_values)
@@ -49,3 +70,8 @@ def _mean_distances(features: Float, block: Int, blocks: int) -> Float:
     member = np.zeros((blocks, len(block)))
     member[block, np.arange(len(block))] = 1 / np.bincount(block, minlength=blocks)[block]
     return member @ distances @ member.T
+
+
+def _centred(distances: Float) -> Float:
+    """The matrix less the means of its rows and columns."""
+    return distances - distances.mean(axis=0) - distances.mean(axis=1, keepdims=True) + distances.mean()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,10 +145,21 @@ def _moments(windows: WindowBatch, dataset: Dataset, rng: np.random.Generator) -
 def _joined(parts: list[Motion]) -> Motion:
     """All parts as one."""
     first = np.cumsum([0, *(len(part.scene) for part in parts[:-1])])
-    names = ("scene", "anchor", "place", "track", "position", "velocity", "acceleration")
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    window = np.concatenate([part.window + start for part, start in zip(parts, first, strict=True)])
-    return replace(parts[0], window=window, **joined)
+
+    def whole(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return replace(
+        parts[0],
+        scene=whole("scene"),
+        anchor=whole("anchor"),
+        place=whole("place"),
+        window=np.concatenate([part.window + start for part, start in zip(parts, first, strict=True)]),
+        track=whole("track"),
+        position=whole("position"),
+        velocity=whole("velocity"),
+        acceleration=whole("acceleration"),
+    )
 
 
 def _spatial(values: Float) -> Float:

@@ -1,4 +1,4 @@
-"""Ways to move the motion of a block of moments: by elements of a group, to another place, backward in time, to another size."""
+"""Ways to move the motion of a block of moments: by elements of a group, to other places, backward in time, to another size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,31 +24,40 @@ class Move:
     Attributes:
         group: name in tables; meaning: what is done, for people; draw: moves a motion whose moments belong to the blocks (W,),
             every block as a whole and at random on its own, so that moved blocks are as independent as they were;
-        sees_place: whether where a moment is matters to the comparison (only to translations); caution: what the
-            difference cannot say.
+        caution: what the difference cannot say.
     """
 
     group: str
     meaning: str
     draw: Draw
-    sees_place: bool = False
     caution: str = ""
 
 
-def moves_for(motion: Motion) -> list[Move]:
+@dataclass(frozen=True)
+class Elsewhere:
+    """Moving to other places: the data differ from copies at other places exactly where motion depends on the place."""
+
+    group: str
+    meaning: str = "put to the places of other pieces of the data"
+    caution: str = "What starts at one place is later found where it went, so a difference is common."
+
+
+def moves_for(motion: Motion) -> list[Move | Elsewhere]:
     """Everything that can be compared on data of this dimension and frame."""
     about = format_direction(tuple(motion.up))
     named = motion.dim == 3 and motion.frame.up != "none"
     axis = f"the up axis {motion.frame.up}" if named else "z"
     letters = "xyz"[: motion.dim].replace(about, "") if named else "xyz"[: motion.dim]
-    found = [Move(f"SO(2)({about})", f"turned about {axis}", _element(parse_group(f"SO(2)({about})", motion.dim)))]
+    found: list[Move | Elsewhere] = [
+        Move(f"SO(2)({about})", f"turned about {axis}", _element(parse_group(f"SO(2)({about})", motion.dim)))
+    ]
     for letter in letters:
         rest = " and ".join(other for other in "xyz"[: motion.dim] if other != letter)
         found.append(Move(f"mirror({letter})", f"mirrored along {letter}, {rest} kept", _fixed(parse_group(f"mirror({letter})"))))
     if motion.dim == 3:
         found.append(Move("SO(3)", "turned about any axis", _element(parse_group("SO(3)"))))
         found.append(Move("O(3)", "turned about any axis, or mirrored", _element(parse_group("O(3)"))))
-    found.append(Move(f"T({motion.dim})", "put to the places of other pieces of the data", _elsewhere, sees_place=True))
+    found.append(Elsewhere(f"T({motion.dim})"))
     found.append(Move("time reversal", "played backward", _backward))
     return [*found, Move("scale", f"{SCALE:g} times as large", _larger, caution=NO_SCALE)]
 
@@ -81,13 +90,6 @@ def _turned(motion: Motion, matrix: Float) -> Motion:
         np.einsum("mij,mj->mi", each, values) for values in (motion.position, motion.velocity, motion.acceleration)
     )
     return replace(motion, position=position, velocity=velocity, acceleration=acceleration)
-
-
-def _elsewhere(motion: Motion, block: Int, rng: np.random.Generator) -> Motion:
-    """The mean place of every block goes to the mean place of another."""
-    blocks, of, count = np.unique(block, return_inverse=True, return_counts=True)
-    mean = np.stack([np.bincount(of, motion.place[:, axis]) for axis in range(3)], axis=1) / count[:, None]
-    return replace(motion, place=motion.place + (mean[rng.permutation(len(blocks))] - mean)[of])
 
 
 def _backward(motion: Motion, _: Int, __: np.random.Generator) -> Motion:

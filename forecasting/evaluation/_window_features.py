@@ -17,26 +17,24 @@ class Scales:
     """Lengths of which everything is measured: median over nodes, of the data as they are.
 
     Attributes:
-        position [unit], velocity [unit/s], acceleration [unit/s²]; place [unit]: spread of the moments' means.
+        position [unit], velocity [unit/s], acceleration [unit/s²].
     """
 
     position: float
     velocity: float
     acceleration: float
-    place: float
 
     @classmethod
     def of(cls, motion: Motion) -> "Scales":
         """Measure them; 1 where all is 0."""
-        spread = np.linalg.norm(motion.place - motion.place.mean(axis=0), axis=1).mean()
-        return cls(_usual(motion.position), _usual(motion.velocity), _usual(motion.acceleration), float(spread) or 1.0)
+        return cls(_usual(motion.position), _usual(motion.velocity), _usual(motion.acceleration))
 
 
-def window_features(motion: Motion, scales: Scales, *, place: bool) -> Float:
+def window_features(motion: Motion, scales: Scales) -> Float:
     """(W, F) means of velocity and acceleration (1o each) and the six 3×3 second moments among position, velocity, acceleration.
 
     Each vector and matrix A is pressed to A / (1 + |A|), which keeps its direction and bounds outliers, so that moved moments
-    have moved features. `place` adds where the moment is, in units of the places' spread.
+    have moved features.
     """
     x = [
         motion.position / scales.position,
@@ -46,11 +44,7 @@ def window_features(motion: Motion, scales: Scales, *, place: bool) -> Float:
     count = np.bincount(motion.window, minlength=len(motion.scene))[:, None]
     parts = [_sums(motion, values) / count for values in x[1:]]
     parts += [_sums(motion, (x[a][:, :, None] * x[b][:, None, :]).reshape(-1, 9)) / count for a, b in PAIRS]
-    pressed = [part / (1 + np.linalg.norm(part, axis=1, keepdims=True)) for part in parts]
-    if place:
-        centred = motion.place - motion.place.mean(axis=0)
-        pressed.append(centred / scales.place)
-    return np.concatenate(pressed, axis=1)
+    return np.concatenate([part / (1 + np.linalg.norm(part, axis=1, keepdims=True)) for part in parts], axis=1)
 
 
 def _usual(values: Float) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import DataError
-from forecasting.evaluation._energy import energy_test, holm
+from forecasting.evaluation._energy import dependence_test, energy_test, holm
 from forecasting.evaluation._motion import Motion, observe
-from forecasting.evaluation._moved_motion import Move, moves_for
+from forecasting.evaluation._moved_motion import Elsewhere, Move, moves_for
 from forecasting.evaluation._window_features import Scales, window_features
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import Int
@@ -31,9 +31,11 @@ def two_sample(
     step: int = 1,
     seed: int = 0,
     permutations: int = 999,
-    moves: list[Move] | None = None,
+    moves: list[Move | Elsewhere] | None = None,
 ) -> list[dict[str, Any]]:
     """Compare one half of the scenes as they are with moved copies of the other half, for every group.
+
+    For translations: whether the motion depends on the place, of all scenes (the distance correlation of the two).
 
     Independent blocks are scenes, or pieces of time where there are fewer than 24 scenes. At most 512 blocks and 1024 moments
     in all are taken, evenly spaced; each block moves as a whole and blocks are permuted as a whole, so that the p-value is
@@ -46,7 +48,8 @@ def two_sample(
         moves: what to compare; None takes all that fit the data.
 
     Returns:
-        one row for each group: ``group``, ``meaning``, ``statistic`` (energy distance, 0 … 1), ``p_value``, ``p_adjusted`` (Holm,
+        one row for each group: ``group``, ``meaning``, ``statistic`` (energy distance or distance
+        correlation, 0 … 1), ``p_value``, ``p_adjusted`` (Holm,
         over the rows), ``different`` (at 5 %), ``because``, ``blocks``, ``block`` ("scenes" or "pieces of time").
 
     Raises:
@@ -76,15 +79,19 @@ def two_sample(
     return found
 
 
-def _test(move: Move, motion: Motion, block: Int, scales: Scales, seed: int, permutations: int) -> tuple[float, float]:
+def _test(
+    move: Move | Elsewhere, motion: Motion, block: Int, scales: Scales, seed: int, permutations: int
+) -> tuple[float, float]:
     """Statistic and p-value; the halves are the same for every move."""
     rng = np.random.default_rng(seed)
+    features = window_features(motion, scales)
+    if isinstance(move, Elsewhere):
+        return dependence_test(motion.place, features, block, rng, permutations)
     blocks = int(block.max()) + 1
     second = rng.permutation(np.arange(blocks) < blocks // 2)
     moving = second[block]
     moved = move.draw(_only(motion, np.flatnonzero(moving)), block[moving], rng)
-    features = window_features(motion, scales, place=move.sees_place)
-    features[moving] = window_features(moved, scales, place=move.sees_place)
+    features[moving] = window_features(moved, scales)
     return energy_test(features, block, second, rng, permutations)
 
 
@@ -134,7 +141,7 @@ def _only(motion: Motion, rows: Int) -> Motion:
     )
 
 
-def _sentence(move: Move, different: bool, what: str) -> str:
+def _sentence(move: Move | Elsewhere, different: bool, what: str) -> str:
     if different:
         said = (
             f"The data and copies {move.meaning} differ: the distribution of the motion is not symmetric. That does not say that "
