@@ -69,9 +69,7 @@ def by_dropout(windows: WindowBatch, share: float, rng: np.random.Generator) -> 
     return _some(windows, np.sort(left))
 
 
-def by_noise(
-    windows: WindowBatch, spec: WindowSpec, length: float, rate: float, measured: bool, rng: np.random.Generator
-) -> Moved:
+def by_noise(windows: WindowBatch, spec: WindowSpec, length: float, rate: float | None, rng: np.random.Generator) -> Moved:
     """Every seen position off by normal noise; velocities follow from the positions, or are off as well where they are measured.
 
     Args:

@@ -43,9 +43,9 @@ def lie_derivatives(
         progress: called with the number of windows done, and of all.
 
     Returns:
-        plain values: ``end_to_end`` name of generator -> |J A x − A' f| / |f| [1/rad, 1/unit], ``layers`` name -> the same of each
-        relaxed map on its own features (see `layer_derivatives`), ``sizes`` name -> |M|, ``method`` in words, ``windows``. None
-        where nothing is forecast to move, and for perceptrons, of which no irreps are known.
+        plain values: ``end_to_end`` name of generator -> |J A x − A' f| / |f| [1/rad, 1/unit], ``layers`` name -> the same of
+        each relaxed map on its own features (see `layer_derivatives`), ``sizes`` name -> |M|, ``method`` in words, ``windows``.
+        None where nothing is forecast to move, and for perceptrons, of which no irreps are known.
 
     Raises:
         DataError: if there is no window.
@@ -56,7 +56,7 @@ def lie_derivatives(
     model, builder = package.forecaster(torch.float64), package.builder(torch.float64)
     space = package.schema.dim == 3
     groups = [parse_group(name) for name in (("SE(3)",) if space else ("SO(2)(z)", "T(2)"))]
-    method, done, squared, size = None, 0, 0.0, 0.0
+    method, done, squared, size = None, 0, np.zeros(6 if space else 3), 0.0
     for windows in chunks(dataset, package, chosen):
         batch = builder.build(windows)
         method = method or method_for(model, batch, groups)
