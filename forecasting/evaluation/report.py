@@ -1,165 +1,119 @@
-"""The report: one HTML file that needs nothing else, and the numbers behind it as JSON."""
+"""The report: one HTML file that needs nothing else, its figures as files, and the numbers behind it as JSON."""
 
-import base64
-import csv
-import io
+import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from matplotlib.figure import Figure
-
-from forecasting.errors import DataError
-from forecasting.evaluation.pictures import error_over_copies, error_over_time, forecast_figure, training_trace
+from forecasting.evaluation._report_comparison import write_comparison
+from forecasting.evaluation._report_figures import draw_all
+from forecasting.evaluation._report_page import render_report
+from forecasting.evaluation._report_plain import plain
+from forecasting.evaluation._report_tables import flat
+from forecasting.evaluation.playback import playback
 from forecasting.files import atomic_file, write_json
-from forecasting.inference.forecast import Forecast
-from forecasting.inference.predictor import Predictor
 from forecasting.packages.package import Package
 from forecasting.trajectories.dataset import Dataset
-from forecasting.trajectories.trajectory import Source
-from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int
+from forecasting.version import __version__
 
-EXAMPLES = 4
+__all__ = ["SCHEMA", "write_comparison", "write_report"]
 
-
-@dataclass(frozen=True)
-class _Drawing:
-    """A figure of the page, or why there is none."""
-
-    caption: str
-    image: str = ""
-    failure: str = ""
+SCHEMA = "forecasting.report/1"
+LIBRARIES = ("torch", "e3nn", "numpy")
 
 
 def write_report(package: Package, dataset: Dataset, anchors: Int, result: dict[str, Any], folder: Path) -> Path:
-    """Write `report.html` and `report.json`.
+    """Write `report.html`, `report.json` and `figures/NAME.svg` and `.png`.
 
-    A figure that cannot be drawn says why and leaves the rest standing.
+    Parts of the result that are absent are not shown, except for scenes to play and the course of training, which are made here.
+    A part or a figure that fails says why and leaves the rest standing.
 
     Args:
         package: the model; dataset: the data; anchors: (W, 2) the windows that were evaluated.
-        result: of `evaluate`.
+        result: of `evaluate`, with further parts as `report.schema.json` describes them; not changed.
         folder: to write to.
 
     Returns:
         path of the page.
     """
-    drawings = [_draw("mean distance over lead time", lambda: error_over_time(result))]
-    drawings.append(_draw("error on the plain test set and on its moved copies", lambda: error_over_copies(result)))
-    history = Path(str(package.card.get("run", ""))) / "metrics.csv"
-    if history.is_file():
-        drawings.append(_draw("training and validation loss", lambda: training_trace(_rows(history))))
-    chosen = anchors[np.linspace(0, len(anchors) - 1, min(EXAMPLES, len(anchors))).astype(int)]
-    for number, anchor in enumerate(chosen, start=1):
-        drawings.append(_draw(f"example {number}", lambda at=anchor: _example(package, dataset, at)))  # type: ignore[misc]
-    environment = Environment(
-        loader=PackageLoader("forecasting.evaluation", "."),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-    )
-    environment.filters["number"] = _number
-    page = environment.get_template("report.html.j2").render(
-        title=f"{package.model} on {dataset.folder.name}",
-        headline=_headline(result),
-        result=result,
-        rows=_table(result),
-        figures=drawings,
-        facts=_facts(package, dataset, result),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
+    whole = dict(result)
+    if "playback" not in whole:
+        whole["playback"] = _tried(lambda: playback(package, dataset, anchors))
+    run = _run_folder(package)
+    if "trace" not in whole and run is not None:
+        whole["trace"] = _tried(lambda: _trace(run))
+    whole = plain({**whole, "schema": SCHEMA})
+    shown = _readable(whole)
+    drawings = draw_all(shown, folder / "figures")
+    page = render_report(f"{package.model} on {dataset.folder.name}", shown, drawings, _facts(package, dataset, shown))
     with atomic_file(folder / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-    write_json(folder / "report.json", result)
+    write_json(folder / "report.json", whole)
     return folder / "report.html"
 
 
-def _headline(result: dict[str, Any]) -> str:
-    mse, simple = result["plain"]["mse"], result["baselines"]["constant_velocity"]["mse"]
-    if simple == 0:
-        return f"The model's mean squared error is {mse:.4g} {result['unit']}²; constant velocity makes none."
-    ratio = mse / simple
-    said = f"{1 / ratio:.1f} times smaller than" if ratio < 1 else f"{ratio:.1f} times larger than"
-    return (
-        f"Over {result['windows']} windows the model's mean squared error is {mse:.4g} {result['unit']}², {said} that of "
-        f"assuming constant velocity ({simple:.4g})."
-    )
+def _readable(value: Any) -> Any:
+    """The same with a word for lengths that have no unit."""
+    if isinstance(value, dict):
+        return {key: "units" if key == "unit" and item == "unitless" else _readable(item) for key, item in value.items()}
+    return [_readable(item) for item in value] if isinstance(value, list) else value
 
 
-def _table(result: dict[str, Any]) -> list[tuple[str, dict[str, Any], float | None, str]]:
-    rows: list[tuple[str, dict[str, Any], float | None, str]] = [
-        (f"{result['model']}, plain", result["plain"], None, "the test set as it is")
-    ]
-    rows += [(f"{result['model']}, {name}", copy, copy["residual"], copy["meaning"]) for name, copy in result["copies"].items()]
-    rows += [(name.replace("_", " "), sums, None, "baseline, plain") for name, sums in result["baselines"].items()]
-    return rows
-
-
-def _facts(package: Package, dataset: Dataset, result: dict[str, Any]) -> dict[str, Any]:
-    card = package.card
-    return {
-        "model": f"{package.model} ({_said(package.arguments)})",
-        "parameters": sum(value.numel() for value in package.weights.values()),
-        "graph": package.topology,
-        "window": f"{package.window.history} frames seen, steps {list(package.window.horizon)} forecast, "
-        f"{package.window.step * package.dt:.4g} s apart",
-        "data": f"{dataset.folder.name}: {dataset.manifest.counts['scenes']} scenes, content {dataset.manifest.content[:16]}",
-        "known symmetry of the data": dataset.manifest.symmetry or "not stated",
-        "split": f"{card['split']['kind']} ({_said(card['split']['arguments'])})" if "split" in card else "all windows",
-        "partition": result.get("partition", "all"),
-        "training": _said(card.get("training", {})) or "not recorded",
-        "seeds": f"training {card.get('seed', 'unknown')}, transforms {result['seed']}",
-        "package": f"forecasting {card.get('program_version', 'unknown')}",
-    }
-
-
-def _example(package: Package, dataset: Dataset, anchor: Int) -> Figure:
-    windows = dataset.windows(package.window, anchor[None])
-    if not len(windows.node):
-        raise DataError("no node was observed at the anchor")
-    positions, weights = Predictor(package).windows(windows)
-    lead = windows.lead[0]
-    simple = windows.position[:, -1:] + windows.velocity[:, -1:] * lead[None, :, None]
-    scene = dataset.scenes[int(anchor[0])]
-    forecast = Forecast(
-        scene=scene,
-        anchor_time=float(windows.anchor_time[0]),
-        time=windows.anchor_time[0] + lead,
-        positions=positions,
-        weights=weights[0],
-        anchor=windows.position[:, -1],
-        node_ids=windows.node,
-        node_types=windows.node_type.astype(str),
-        unit=Unit(dataset.manifest.unit),
-        frame=dataset.manifest.frame,
-        source=Source(),
-    )
-    history = np.where(windows.position_valid[..., None], windows.position, np.nan)
-    future = np.where(windows.future_valid[..., None], windows.future, np.nan)
-    title = f"scene {scene} at {forecast.anchor_time:.4g} s, {lead[-1]:.3g} s ahead"
-    return forecast_figure(forecast, history, future, simple, title)
-
-
-def _draw(caption: str, make: Callable[[], Figure]) -> _Drawing:
+def _tried(make: Callable[[], Any]) -> Any:
     try:
-        buffer = io.BytesIO()
-        make().savefig(buffer, format="png", dpi=110)
+        return make()
     except Exception as error:
-        return _Drawing(caption, failure=f"This figure could not be drawn: {type(error).__name__}: {error}")
-    return _Drawing(caption, image="data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode())
+        return {"failed": f"{type(error).__name__}: {error}"}
 
 
-def _rows(path: Path) -> list[dict[str, float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+def _trace(run: Path) -> Any:
+    from forecasting.evaluation.trace import training_trace
+
+    return training_trace(run)
+
+
+def _run_folder(package: Package) -> Path | None:
+    """The folder of the run that made the package, if it is still there."""
+    run = package.card.get("run")
+    return Path(str(run)) if run and (Path(str(run)) / "metrics.csv").is_file() else None
+
+
+def _facts(package: Package, dataset: Dataset, result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    card, manifest, steps = package.card, dataset.manifest, package.window.horizon
+    partition = result.get("partition", "all")
+    frames = "1 frame" if package.window.history == 1 else f"{package.window.history} frames"
+    horizon = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps ({steps[0]} to {steps[-1]})"
+    return [
+        ("model", package.model),
+        ("its arguments", _said(package.arguments) or "defaults"),
+        ("parameters", f"{sum(value.numel() for value in package.weights.values()):,}"),
+        ("graph", f"{package.topology} {_said(package.topology_arguments)}".strip()),
+        ("window", f"{frames} seen, {horizon} ahead, {package.window.step * package.dt:.4g} s apart"),
+        ("data", f"{dataset.folder.name}: {manifest.counts['scenes']} scenes in {manifest.unit}, up axis {manifest.frame.up}"),
+        ("content hash of the data", manifest.content),
+        ("known symmetry of the data", manifest.symmetry or "not stated"),
+        ("evaluated", f"{result['windows']} windows, partition {partition}"),
+        ("split", _said(card["split"]) if "split" in card else "all windows"),
+        ("relaxation", _said(card.get("relaxation", {})) or "strict"),
+        ("training", _said(card.get("training", {})) or "not recorded"),
+        ("best validation loss", f"{card['best_validation']:.4g}" if card.get("best_validation") is not None else "not recorded"),
+        ("seeds", f"training {card.get('seed', 'unknown')}, moved copies {result['seed']}"),
+        ("trained with", f"forecasting {card.get('program_version', 'unknown')}"),
+        (
+            "evaluated with",
+            ", ".join([f"forecasting {__version__}", f"Python {platform.python_version()}", *map(_library, LIBRARIES)]),
+        ),
+    ]
+
+
+def _library(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"{name} unknown"
 
 
 def _said(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items() if value not in (None, {}, []))
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "; ".join(f"{name} {value}" for name, value in flat(values))

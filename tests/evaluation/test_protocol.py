@@ -1,13 +1,10 @@
-"""Errors on copies: a symmetric model is equal on them, another is not, and the report stands."""
-
-import json
+"""Errors on copies: a symmetric model is equal on them, another is not."""
 
 import numpy as np
 import pytest
 
 from forecasting.errors import DataError
 from forecasting.evaluation.protocol import evaluate, partition_anchors
-from forecasting.evaluation.report import write_report
 from forecasting.testing.scenes import random_dataset
 
 
@@ -50,22 +47,6 @@ def test_data_of_another_kind_are_refused(package, tmp_path):
     typed = random_dataset(tmp_path / "typed", types=("b", "c"))
     with pytest.raises(DataError, match="node types"):
         evaluate(made, typed, partition_anchors(made, typed, "all"))
-
-
-def test_the_report_says_it_all_in_one_file(package, tmp_path, monkeypatch):
-    made, dataset = package()
-    anchors = partition_anchors(made, dataset, "all")
-    result = evaluate(made, dataset, anchors)
-    page = write_report(made, dataset, anchors, result, tmp_path / "report").read_text()
-    assert page.count("data:image/png;base64,") == 6
-    assert 'src="http' not in page
-    assert json.loads((tmp_path / "report" / "report.json").read_text()) == json.loads(json.dumps(result))
-    from forecasting.evaluation import report
-
-    monkeypatch.setattr(report, "error_over_time", lambda _: 1 / 0)
-    page = write_report(made, dataset, anchors, result, tmp_path / "report").read_text()
-    assert "could not be drawn: ZeroDivisionError" in page
-    assert page.count("data:image/png;base64,") == 5
 
 
 def test_the_same_seed_gives_the_same_copies(package):
