@@ -97,8 +97,8 @@ def test_mixed_packages_the_chain_it_found(problem, tmp_path):
     built, settings = problem(relaxation=("mixed", QUICKEST["mixed"]), epochs=2)
     result = train(built, settings, tmp_path / "run", say=quiet)
     package = load_package(result.package)
-    assert package.arguments["chain"][0] == "O(3)"
-    assert package.arguments["chain"][1].startswith("C∞v(")
+    assert package.arguments["chain"][:2] == ["translations", "O(3)"]
+    assert package.arguments["chain"][2].startswith("C∞v(")
     package.forecaster()
 
 
