@@ -30,12 +30,18 @@ def headline(result: Mapping[str, Any]) -> str:
         said = f"The model's mean squared error is {mse:.4g} {result['unit']}², that of assuming constant velocity {simple:.4g}."
     else:
         ratio = mse / simple
-        compared = f"{1 / ratio:.1f} times smaller than" if ratio < 1 else f"{ratio:.1f} times larger than"
+        compared = _compared(ratio)
         said = (
             f"Over {result['windows']} windows the model's mean squared error is {mse:.4g} {result['unit']}², {compared} that of "
             f"assuming constant velocity ({simple:.4g} {result['unit']}²)."
         )
     return f"{said} {_kept_sentence(result.get('verdicts'))}".strip()
+
+
+def _compared(ratio: float) -> str:
+    if 0.5 < ratio < 2:
+        return f"{abs(1 - ratio):.0%} {'smaller' if ratio < 1 else 'larger'} than"
+    return f"{1 / ratio:.1f} times smaller than" if ratio < 1 else f"{ratio:.1f} times larger than"
 
 
 def _kept_sentence(verdicts: Any) -> str:

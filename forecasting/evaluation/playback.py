@@ -15,6 +15,7 @@ from forecasting.trajectories.windows import Int, WindowBatch
 
 Float = NDArray[np.float64]
 
+CANDIDATES = 8  # for each scene
 LARGEST_NODES = 60
 LARGEST_STEPS = 25
 LARGEST_POINTS = 20_000  # of all turned forecasts of one scene
@@ -24,7 +25,9 @@ DIGITS = 4
 def playback(
     package: Package, dataset: Dataset, anchors: Int, count: int = 4, angles: int = 12, device: str = "cpu"
 ) -> list[dict[str, Any]]:
-    """A few windows, spread evenly over `anchors`, as plain values for the player.
+    """A few windows from all over `anchors`, as plain values for the player.
+
+    Of neighbouring windows the one is taken in which most was observed; errors play no part in the choice.
 
     The input is turned about the data's up axis (z without one) by `angles` equal steps, and the model forecasts every turned
     copy. Its answers are turned back, so an answer that differs from the plain forecast is the model's own lack of symmetry.
@@ -44,8 +47,7 @@ def playback(
     Raises:
         DataError: if no window has a node.
     """
-    anchors = anchors[np.unique(np.linspace(0, len(anchors) - 1, min(count, len(anchors))).astype(int))]
-    windows = dataset.windows(package.window, anchors)
+    windows = dataset.windows(package.window, _fullest(dataset, package, anchors, count))
     if not len(windows.node):
         raise DataError(f"{dataset.folder}: no node was observed at the anchors, so there is nothing to play back")
     up = dataset.manifest.frame.up_vector
@@ -63,6 +65,16 @@ def playback(
         if windows.offsets[index] < windows.offsets[index + 1]
     ]
     return scenes
+
+
+def _fullest(dataset: Dataset, package: Package, anchors: Int, count: int) -> Int:
+    """(≤ count, 2) the anchor of each stretch of `anchors` with the most positions seen and to come."""
+    candidates = anchors[np.unique(np.linspace(0, len(anchors) - 1, min(CANDIDATES * count, len(anchors))).round().astype(int))]
+    windows = dataset.windows(package.window, candidates)
+    observed = windows.position_valid.sum(axis=1) + windows.future_valid.sum(axis=1)
+    full = np.bincount(windows.window_of_node, weights=observed, minlength=len(candidates))
+    stretches = np.array_split(np.arange(len(candidates)), min(count, len(candidates)))
+    return candidates[[stretch[np.argmax(full[stretch])] for stretch in stretches]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,7 @@ def _facts(package: Package, dataset: Dataset, result: Mapping[str, Any]) -> lis
         ("known symmetry of the data", manifest.symmetry or "not stated"),
         ("evaluated", f"{result['windows']} windows, partition {partition}"),
         ("split", _said(card["split"]) if "split" in card else "all windows"),
-        ("relaxation", _said(card.get("relaxation", {})) or "strict"),
+        ("relaxation", _called(card.get("relaxation", {"name": "strict"}))),
         ("training", _said(card.get("training", {})) or "not recorded"),
         ("best validation loss", f"{card['best_validation']:.4g}" if card.get("best_validation") is not None else "not recorded"),
         ("seeds", f"training {card.get('seed', 'unknown')}, moved copies {result['seed']}"),
@@ -113,6 +113,11 @@ def _library(name: str) -> str:
         return f"{name} {version(name)}"
     except PackageNotFoundError:
         return f"{name} unknown"
+
+
+def _called(thing: Mapping[str, Any]) -> str:
+    arguments = _said(thing.get("arguments", {}))
+    return f"{thing.get('name', 'unknown')}" + (f" ({arguments})" if arguments else "")
 
 
 def _said(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from forecasting.evaluation.pictures import COLOURS
 
@@ -55,12 +55,18 @@ def look(index: int) -> dict[str, Any]:
 
 
 def logarithmic(axis: Axis) -> None:
-    """A logarithmic axis whose ticks are written 10⁻³."""
+    """A logarithmic axis whose ticks are written 10⁻³; where it spans little, with ticks between the powers of ten."""
+
+    def between(value: float, _: Any = None) -> str:
+        low, high = axis.get_view_interval()
+        return f"{value:.1g}" if high < 30 * low else ""
+
     set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
     set_scale("log")
     axis.set_major_locator(LogLocator(numticks=7))
     axis.set_major_formatter(FuncFormatter(power_of_ten))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(LogLocator(subs=(2, 5), numticks=20))
+    axis.set_minor_formatter(FuncFormatter(between))
 
 
 def power_of_ten(value: float, _: Any = None) -> str:

@@ -39,7 +39,8 @@ function forecastPlayer(root, scenes) {
     said,
     hint,
   );
-  scenes.forEach((each, index) => choose.append(make("option", { value: String(index) }, each.scene)));
+  scenes.forEach((each, index) => choose.append(make("option", { value: String(index) },
+    each.anchor_time == null ? each.scene : `${each.scene} at ${+each.anchor_time.toPrecision(5)} s`)));
   choose.parentNode.parentNode.hidden = scenes.length < 2;
 
   // ---- geometry -------------------------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ function forecastPlayer(root, scenes) {
     turner.setAttribute("aria-valuetext", angle.textContent);
     const residual = now?.residual, percent = residual == null ? "" : `${(100 * residual).toPrecision(2)} %`;
     said.textContent = !turn || !now ? "" : residual < 1e-4
-      ? `Input turned by ${now.degrees}°: the forecast turns along exactly (residual ${residual.toExponential(0)}).`
+      ? `Input turned by ${now.degrees}°: the forecast turns along exactly (residual ${residual ? residual.toExponential(0) : 0}).`
       : `Input turned by ${now.degrees}°: the forecast differs from the plain one turned along by ${percent} of its motion ` +
         `(residual ${residual.toPrecision(2)}).`;
     canvas.setAttribute("aria-label", `Scene ${scene.scene}, ${clock.textContent} from the last frame seen, input turned by ` +
@@ -268,8 +269,8 @@ function forecastPlayer(root, scenes) {
     turner.value = "0";
     turner.parentNode.hidden = turns < 2;
     const more = scene.nodes > scene.history[0].length ? `The first ${scene.history[0].length} of ${scene.nodes} nodes are drawn. ` : "";
-    const around = scene.dim === 2 ? "" : "Drag or use the arrow keys to look around; ";
-    hint.textContent = `${more}${around}space plays, + and − zoom (or the wheel, once the picture is clicked).`;
+    const around = scene.dim === 2 ? "" : "Drag or use the arrow keys to look around. ";
+    hint.textContent = `${more}${around}Space plays, + and − zoom (or the wheel, once the picture is clicked).`;
     explain();
     draw();
   }
