@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from forecasting.symmetry.groups import parse_group
+from forecasting.symmetry.projectors import Chain
 from forecasting.symmetry.transforms import parse_irreps
 
 Array = NDArray[np.float64]
@@ -57,6 +59,28 @@ def preferred_axis(maps: Iterable[tuple[str, str, Tensor]]) -> PreferredAxis:
         chosen = int(np.argmax(_kept(grams, near)))
         best, width = near[chosen], width * (0.7 if chosen == 0 else 1.0)
     return PreferredAxis(best, float(_kept(grams, best[None])[0]) / size, size)
+
+
+def preferred_line(maps: Iterable[tuple[str, str, Tensor]]) -> PreferredAxis:
+    """The line of the plane z = 0 in which a mirror keeps most of what breaks O(2), over several maps (see `preferred_axis`)."""
+    known, coarse = list(maps), np.arange(36) * np.pi / 36
+    found = [_mirror_share(known, angle) for angle in coarse]
+    best = float(coarse[int(np.argmax([kept for kept, _ in found]))])
+    width = np.pi / 72
+    while width > 1e-3:
+        near = [best - width, best, best + width]
+        best = near[int(np.argmax([_mirror_share(known, angle)[0] for angle in near]))]
+        width /= 2
+    kept, size = _mirror_share(known, best)
+    return PreferredAxis(np.array([np.cos(best), np.sin(best), 0.0]), kept / size if size else 0.0, size)
+
+
+def _mirror_share(maps: Iterable[tuple[str, str, Tensor]], angle: float) -> tuple[float, float]:
+    """What the mirror in the line at this angle [rad] keeps of what breaks O(2), and all of that."""
+    chain = [parse_group("C∞v(z)"), parse_group(f"mirror({-np.sin(angle):.12f},{np.cos(angle):.12f},0)")]
+    squares = [Chain(chain, before, after).squared_norms(matrix.detach().double().cpu()) for before, after, matrix in maps]
+    kept, rest = torch.stack(squares).sum(0)[1:].tolist()
+    return kept, kept + rest
 
 
 def _grams(irreps_in: str, irreps_out: str, matrix: Tensor) -> dict[int, Array]:

@@ -17,6 +17,7 @@ NAMED = {
     **{f"{symbol}({axis})": False for symbol in ("C∞h", "D∞", "D∞h") for axis in ("z", "0.1,0.2,0.97")},
     **{f"{symbol}({axis})": axis == "z" for symbol in ("SO(2)", "C∞v", "O(2)", "C_4", "C_7") for axis in "yz"},
     **{f"{symbol}(-1,2,0.5)": False for symbol in ("SO(2)", "C∞v", "C_3", "mirror")},
+    **{"T∥(x)": True, "T∥(1,2,3)": False, "T⊥(z)": True, "T⊥(y)": False},
     **{"mirror(x)": True, "mirror(z)": False, "mirror(1,-2,0)": True, "C_1(x)": True},
 }
 for _name, _planar in NAMED.items():

@@ -1,10 +1,11 @@
-"""Translations alone."""
+"""Translations alone: all of them, or those along or across a line."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.symmetry.groups._directions import Direction, format_direction, perpendicular, unit_vector
 from forecasting.symmetry.groups.base import GROUPS
 from forecasting.symmetry.groups.finite import Identity
 
@@ -35,3 +36,43 @@ class PlanarTranslations(Identity):
 
     def shifts(self) -> Array:
         return np.eye(3)[:2]
+
+
+@GROUPS.register("T∥")
+@dataclass(frozen=True)
+class AlongTranslations(Identity):
+    """The translations along one line: what a trap across it keeps.
+
+    Args:
+        direction: of the line, of any length.
+    """
+
+    direction: Direction
+
+    @property
+    def name(self) -> str:
+        return f"T∥({format_direction(self.direction)})"
+
+    def shifts(self) -> Array:
+        return unit_vector(self.direction)[None]
+
+
+@GROUPS.register("T⊥")
+@dataclass(frozen=True)
+class AcrossTranslations(Identity):
+    """The translations at right angles to one line: what a trap along it keeps.
+
+    Args:
+        direction: of the line, of any length.
+    """
+
+    direction: Direction
+
+    @property
+    def name(self) -> str:
+        return f"T⊥({format_direction(self.direction)})"
+
+    def shifts(self) -> Array:
+        axis = unit_vector(self.direction)
+        first = perpendicular(axis)
+        return np.stack([first, np.cross(axis, first)])
