@@ -24,7 +24,7 @@ def failure(section: Any) -> str:
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """One sentence: how good, and how much symmetry."""
+    """One sentence: how good."""
     mse, simple = result["plain"]["mse"], result["baselines"]["constant_velocity"]["mse"]
     if simple == 0 or mse == 0:
         said = f"The model's mean squared error is {mse:.4g} {result['unit']}², that of assuming constant velocity {simple:.4g}."
@@ -35,23 +35,13 @@ def headline(result: Mapping[str, Any]) -> str:
             f"Over {result['windows']} windows the model's mean squared error is {mse:.4g} {result['unit']}², {compared} that of "
             f"assuming constant velocity ({simple:.4g} {result['unit']}²)."
         )
-    return f"{said} {_kept_sentence(result.get('verdicts'))}".strip()
+    return said
 
 
 def _compared(ratio: float) -> str:
     if 0.5 < ratio < 2:
         return f"{abs(1 - ratio):.0%} {'smaller' if ratio < 1 else 'larger'} than"
-    return f"{1 / ratio:.1f} times smaller than" if ratio < 1 else f"{ratio:.1f} times larger than"
-
-
-def _kept_sentence(verdicts: Any) -> str:
-    if not verdicts or failure(verdicts):
-        return ""
-    named = {verdict: [row["group"] for row in verdicts["groups"] if row["data"] == verdict] for verdict in SIGNS}
-    if verdicts.get("reading"):
-        return str(verdicts["reading"])
-    parts = [f"{verb} {_listed(named[verdict])}" for verdict, verb in (("kept", "keep"), ("broken", "break")) if named[verdict]]
-    return f"The data {' and '.join(parts)}." if parts else "Which symmetry the data have cannot be told from this model."
+    return f"{1 / ratio:.3g} times smaller than" if ratio < 1 else f"{ratio:.3g} times larger than"
 
 
 def _listed(names: list[str]) -> str:
@@ -74,7 +64,8 @@ def interval(value: Mapping[str, Any] | None, key: str) -> str:
     if not value or value.get(key) is None:
         return "–"
     low, high = value.get("low"), value.get("high")
-    return number(value[key]) + (f" ({number(low)} to {number(high)})" if low is not None and high is not None else "")
+    known = low is not None and high is not None and abs(value[key]) > EXACT
+    return f"{value[key]:.3g} ({low:.3g} to {high:.3g})" if known else number(value[key])
 
 
 def findings(verdicts: Mapping[str, Any]) -> list[str]:

@@ -45,7 +45,17 @@ def example_result(hypotheses: int = 2) -> dict[str, Any]:
             },
         },
         "drift": {
-            "rollout": {"time": [1.0, 2.0, 3.0], "error": [0.01, 0.05, None], "energy": [0.0, 0.01, 0.03], "momentum": None}
+            "rollout": {
+                "time": [1.0, 2.0, 3.0],
+                "error": [0.01, 0.05, None],
+                "baseline": [0.1, 0.5, None],
+                "positions": [9, 5, 0],
+                "energy": [0.0, 0.01, 0.03],
+                "energy_of_truth": [0.0, 0.0, 1e-4],
+                "momentum": None,
+            },
+            "provided": "energy is kept where nothing rubs",
+            "ended": "",
         },
         "trace": _trace(),
         "playback": [_scene("fall", 3, hypotheses), _scene("plane", 2, 1)],

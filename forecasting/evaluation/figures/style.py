@@ -59,7 +59,7 @@ def logarithmic(axis: Axis) -> None:
 
     def between(value: float, _: Any = None) -> str:
         low, high = axis.get_view_interval()
-        return f"{value:.1g}" if high < 30 * low else ""
+        return f"{value:.1g}" if high < 300 * low else ""
 
     set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
     set_scale("log")
