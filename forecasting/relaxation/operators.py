@@ -3,72 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from forecasting.errors import UsageError
 from forecasting.models.base import Forecaster
 from forecasting.models.relaxed import RelaxedMap, linear_layers
+from forecasting.relaxation._distances import Distances, Parts, Spectra
 from forecasting.relaxation.base import Moment, Price
-from forecasting.symmetry.groups import parse_group
-from forecasting.symmetry.projectors import Projector, ProjectorBank
+
+__all__ = ["Distances", "LeaningPrice", "PriorPrice", "ProjectionPrice", "tuned_strengths"]
 
 NORMS = ("frobenius", "squared", "spectral")
-
-
-class Distances(nn.Module):
-    """|M − P_G M|² and |P_G M|² of every map of a model, for several groups; maps of one shape are taken together.
-
-    Where a map has one level, M = γ (W − P_0 W), and G lies in G_0, these are γ² |W − P_G W|² and γ² |(P_G − P_0) W|², so that no
-    effective map is needed, and one pass serves all groups.
-
-    Args:
-        groups: names; model: whose maps.
-    """
-
-    def __init__(self, groups: Sequence[str], model: Forecaster) -> None:
-        super().__init__()
-        layers = linear_layers(model)
-        self.kinds: dict[tuple[str, str], list[str]] = {}
-        for name, layer in layers.items():
-            self.kinds.setdefault((layer.irreps_in, layer.irreps_out), []).append(name)
-        parsed = [parse_group(group) for group in groups]
-        largest = {layer.chain.groups[0] for layer in layers.values()}
-        self.plain = all(layer.chain.count == 2 for layer in layers.values()) and all(
-            large.contains(group) for large in largest for group in parsed
-        )
-        self.projectors = nn.ModuleList(
-            Projector(group, before, after, bias=True) for group in parsed for before, after in self.kinds
-        )
-        self.banks = nn.ModuleList(ProjectorBank(parsed, before, after, bias=True) for before, after in self.kinds)
-
-    def effective(self, model: Forecaster) -> list[Tensor]:
-        """(L, d_out, d_in + 1) effective maps of each shape."""
-        layers = linear_layers(model)
-        return [torch.stack([layers[name].effective() for name in names]) for names in self.kinds.values()]
-
-    def left(self, model: Forecaster) -> Tensor:
-        """(G,) Σ over maps of |M − P_G M|²."""
-        layers = linear_layers(model)
-        total = []
-        for names, bank in zip(self.kinds.values(), self.banks, strict=True):
-            stack = torch.stack([layers[name].matrix if self.plain else layers[name].effective() for name in names])
-            squares: Tensor = bank.squared_residuals(stack)  # type: ignore[operator]
-            if self.plain:
-                squares = squares * torch.stack([(layers[name].dial * layers[name].gammas).square() for name in names])
-            total.append(squares.sum(0))
-        return torch.stack(total).sum(0)
-
-    def of(self, index: int) -> list[Projector]:
-        """The projectors of one group, one for each shape."""
-        count = len(self.kinds)
-        return [one for one in list(self.projectors)[index * count : (index + 1) * count] if isinstance(one, Projector)]
-
-    def codimension(self, index: int) -> float:
-        """Share of the maps' dimensions that the group forbids, weighted by how many maps there are."""
-        counts = [len(names) for names in self.kinds.values()]
-        forbidden = sum(one.codimension * count for one, count in zip(self.of(index), counts, strict=True))
-        whole = sum((one.codimension + one.dimension) * count for one, count in zip(self.of(index), counts, strict=True))
-        return forbidden / whole
 
 
 class ProjectionPrice(Price):
@@ -90,28 +35,13 @@ class ProjectionPrice(Price):
 
     def attach(self, model: Forecaster) -> None:
         """See `Price.attach`."""
-        self.distances = Distances([self.group], model)
+        self.parts = Spectra(self.group, model) if self.norm == "spectral" else Parts(self.group, model)
 
     def forward(self, moment: Moment) -> Tensor:
         """See `Price.forward`."""
-        total = []
-        if self.norm == "squared" and not self.keep:
-            return self.leave * self.distances.left(moment.model)[0]
-        for projector, stack in zip(self.distances.of(0), self.distances.effective(moment.model), strict=True):
-            if self.norm == "squared":
-                total.append(projector.squared_norms(stack).sum(0) @ stack.new_tensor([self.keep, self.leave]))
-                continue
-            for weight, part in ((self.keep, projector.project(stack)), (self.leave, projector.residual(stack))):
-                total.append(weight * _size(part, self.norm).sum())
-        return torch.stack(total).sum()
-
-
-def _size(matrices: Tensor, norm: str) -> Tensor:
-    """(L,) of (L, rows, columns)."""
-    if norm == "spectral":
-        found: Tensor = torch.linalg.matrix_norm(matrices + 1e-12, ord=2)
-        return found
-    return (matrices.square().sum((-2, -1)) + 1e-24).sqrt()
+        sizes = self.parts.sizes(moment.model)
+        kept, left = ((sizes + 1e-24).sqrt() if self.norm == "frobenius" else sizes).sum(0)
+        return self.keep * kept + self.leave * left
 
 
 class LeaningPrice(Price):

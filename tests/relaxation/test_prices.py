@@ -91,6 +91,23 @@ def test_norms_of_the_projection_price(moment):
         ProjectionPrice(norm="nuclear")
 
 
+@pytest.mark.parametrize("chain", [["O(3)"], ["SO(2)(z)"], ["O(3)", "C∞v(z)"]])
+@pytest.mark.parametrize("group", ["O(3)", "SO(2)(z)", "C∞v(z)", "identity"])
+def test_both_parts_are_those_of_the_effective_maps(moment, chain, group):
+    """In one pass over the free matrices where a map has one level and its group holds G, else from the maps themselves."""
+    for index, layer in enumerate(linear_layers(moment.model).values()):
+        layer.split_along(chain)
+        layer.dial.fill_(0.5)
+        layer.gamma.data.fill_(1.0 + index)
+    expected = 0.0
+    for layer in linear_layers(moment.model).values():
+        projector = Projector(parse_group(group), layer.irreps_in, layer.irreps_out, bias=True)
+        expected += float(projector.squared_norms(layer.effective()) @ torch.tensor([0.3, 0.7], dtype=torch.float64))
+    price = ProjectionPrice(group, 0.3, 0.7)
+    price.attach(moment.model)
+    assert float(price(moment)) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+
+
 def test_strengths_are_tuned_by_hand():
     strengths = torch.tensor([0.0, 2.0, 2.0, 2.0])
     residuals = torch.tensor([9.0, 1.0, 2.0, 4.0])
