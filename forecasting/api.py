@@ -60,6 +60,15 @@ class Package(packages.Package):
         configure()
         return evaluate(self, dataset, partition_anchors(self, dataset, partition), seed=seed)
 
+    def diagnose(self, dataset: Dataset, partition: str = "test", seed: int = 0) -> dict[str, Any]:
+        """Errors, and a verdict on every group with its evidence; see `evaluation.diagnosis.diagnose`."""
+        from forecasting.evaluation.diagnosis import diagnose
+        from forecasting.evaluation.protocol import partition_anchors
+        from forecasting.evaluation.verdict import Settings
+
+        configure()
+        return diagnose(self, dataset, partition_anchors(self, dataset, partition), settings=Settings(seed=seed))
+
 
 def train(config: Mapping[str, Any], run: str | Path | None = None) -> Package:
     """Train and return the package.

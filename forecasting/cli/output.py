@@ -79,6 +79,27 @@ class Progress:
         note(f"{line}{left})")
 
 
+class Stages:
+    """Progress of several long works, one after the other."""
+
+    def __init__(self) -> None:
+        self._now: Progress | None = None
+
+    def __enter__(self) -> "Stages":
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        if self._now:
+            self._now.__exit__(*about)
+
+    def to(self, what: str, done: int, total: int) -> None:
+        """Say that `done` of `total` steps of `what` are done."""
+        if self._now is None or (self._now.what, self._now.total) != (what, total):
+            self.__exit__()
+            self._now = Progress(what, total).__enter__()
+        self._now.to(done)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"

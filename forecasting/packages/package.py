@@ -1,4 +1,4 @@
-"""The model package: a folder with `package.json`, `weights.safetensors` and perhaps `free.safetensors`.
+"""The model package: a folder with `package.json` and `weights.safetensors`.
 
 Loading runs no code from the package: the model is named in a registry and built from plain arguments, and the weights are
 plain tensors whose names, shapes and finiteness are checked against that model.
@@ -6,7 +6,7 @@ plain tensors whose names, shapes and finiteness are checked against that model.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ class Package:
         fields: the data's fields, name -> irreps, unit, translates, per_frame.
         weights: name -> tensor.
         card: provenance and results: data hash, configuration, seeds, epochs, validation error …; plain values.
-        free: weights, before the last refit, of the same model when it was free to break every group; None where it is that still.
     """
 
     model: str
@@ -61,7 +60,6 @@ class Package:
     fields: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, torch.Tensor] = field(repr=False)
     card: Mapping[str, Any] = field(default_factory=dict)
-    free: Mapping[str, torch.Tensor] | None = field(default=None, repr=False)
 
     def forecaster(self, dtype: torch.dtype = torch.float32) -> Forecaster:
         """The trained model, in evaluation mode.
@@ -83,11 +81,6 @@ class Package:
             )
         model.load_state_dict(dict(self.weights))
         return model.to(dtype).eval()
-
-    @property
-    def freed(self) -> "Package":
-        """This package with its free weights."""
-        return self if self.free is None else replace(self, weights=self.free, free=None)
 
     def builder(self, dtype: torch.dtype = torch.float32) -> GraphBuilder:
         """What turns windows into this model's graphs."""
@@ -123,10 +116,8 @@ def save_package(package: Package, folder: str | Path) -> Path:
     }
     with atomic_folder(folder) as temporary:
         write_json(temporary / "package.json", plain)
-        for name, tensors in (("weights", package.weights), ("free", package.free)):
-            if tensors is not None:
-                plain_tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-                save_file(plain_tensors, temporary / f"{name}.safetensors")
+        weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
+        save_file(weights, temporary / "weights.safetensors")
     return Path(folder)
 
 
@@ -152,14 +143,11 @@ def load_package(folder: str | Path) -> Package:
     if version != SCHEMA_VERSION:
         raise PackageError(f"{path} has schema version {version}; this program reads {SCHEMA_VERSION}; train the model again")
     weights = _load_weights(place / "weights.safetensors")
-    free = _load_weights(place / "free.safetensors") if (place / "free.safetensors").exists() else None
     try:
-        package = replace(_from_plain(plain, weights), free=free)
+        package = _from_plain(plain, weights)
     except (KeyError, TypeError, ValueError, AttributeError, ForecastingError) as error:
         raise PackageError(f"{path} is damaged: {type(error).__name__}: {error}") from None
     package.forecaster()
-    if free is not None:
-        package.freed.forecaster()
     return package
 
 

@@ -76,9 +76,6 @@ class Relaxation(nn.Module):
         prices: what they cost.
         chain: of groups along which maps are split.
         gamma: optimiser of γ, ``optimizer`` and ``learning_rate``; None leaves γ to the main one.
-
-    Attributes:
-        free: weights of the network when it was free to break every group, where a method forbids some in the end.
     """
 
     def __init__(
@@ -91,7 +88,6 @@ class Relaxation(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.chain, self.gamma = name, tuple(chain), gamma
-        self.free: dict[str, Tensor] = {}
         self.levels = levels
         self.prices = nn.ModuleList(prices)
 

@@ -28,10 +28,9 @@ class Mixed(Relaxation):
     1. *Search*: along O(3) ⊃ SO(3) ⊃ {1}, every layer and step with its own γ and dual (`Resilient`); s falls as a cosine.
     2. *Lean*: the axis n is the one with the largest SO(2)(n) share of what breaks the rotations (`preferred_axis`); the maps are
        split anew along O(3) ⊃ C∞v(n) ⊃ SO(2)(n) ⊃ {1}, levels and duals begin again. As the maps settle, n is looked for again.
-    3. *Refit*: the network as it is now is remembered as the free one, on which verdicts are based. Of the networks that are
-       blind to places, or to places along n or across n, and then of those that keep the first k parts, the most symmetric
-       whose validation loss is within `tolerance` of the full one is kept; what it drops is dropped for good, prices end,
-       and the rest learns on.
+    3. *Refit*: of the networks that are blind to places, or to places along n or across n, and then of those that keep the
+       first k parts, the most symmetric whose validation loss is within `tolerance` of the full one is kept; what it drops is
+       dropped for good, prices end, and the rest learns on.
 
     Translations are relaxed by place maps, with levels and duals of their own (`models.place`).
 
@@ -165,7 +164,6 @@ class Mixed(Relaxation):
 
     @torch.no_grad()
     def _refit(self, model: Forecaster, validate: Callable[[], float]) -> None:
-        self.free = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
         limit = self.tolerance * validate()
         self._translate(model, limit, validate)
         count = len(next(iter(linear_layers(model).values())).gammas)
@@ -191,11 +189,11 @@ class Mixed(Relaxation):
         for number, across in enumerate(choices):
             for place in places:
                 place.across.copy_(across)
+            self.translated.fill_(number)
             loss = validate()
             logger.info("mixed: validation %.4g, at most %.4g, reading of a place\n%s", loss, limit, across.numpy().round(3))
             if loss <= limit:
                 break
-        self.translated.fill_(number)
 
     def _measure(self, model: Forecaster) -> None:
         self.distances = Distances(self.groups, model)

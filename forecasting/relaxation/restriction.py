@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
 from forecasting.models.base import Forecaster
+from forecasting.models.place import PlaceMap
 from forecasting.models.relaxed import place_layers, split_layers
 from forecasting.symmetry.groups import LinearGroup, parse_group
 
@@ -15,7 +16,8 @@ from forecasting.symmetry.groups import LinearGroup, parse_group
 def restricted(model: Forecaster, group: LinearGroup | None) -> Forecaster:
     """A copy of a relaxed network, exactly equivariant under `group` (rotations about the centre of its places).
 
-    The effective maps are taken as they are, levels and all, and projected; what the group forbids gets no gradient any more.
+    The effective maps are taken as they are, levels and all, and projected; what the group forbids gets no gradient any more,
+    everything else may grow, places included.
 
     Args:
         model: relaxed; group: a subgroup of what the strict layers keep; None holds it to nothing.
@@ -30,6 +32,8 @@ def restricted(model: Forecaster, group: LinearGroup | None) -> Forecaster:
             raise UsageError(f"the strict part of the network keeps {base} and not all of {group}: it cannot be held to it")
         with torch.no_grad():
             layer.matrix.copy_(layer.effective())
+        if isinstance(layer, PlaceMap):
+            layer.across.copy_(torch.eye(3))
         layer.gamma.data.fill_(1)
         layer.held.fill_(1)
         layer.dial.fill_(1)

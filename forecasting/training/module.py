@@ -162,14 +162,12 @@ class TrainingModule(lightning.LightningModule):
             self.best_weights = {name: value.detach().cpu().clone() for name, value in self.deployed.state_dict().items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the best weights, and those of the free network."""
+        """Add the best weights."""
         checkpoint["best_weights"] = self.best_weights
-        checkpoint["free_weights"] = self.relaxation.free
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:  # type: ignore[override]
-        """Take them back."""
+        """Take the best weights back."""
         self.best_weights = dict(checkpoint["best_weights"])
-        self.relaxation.free = dict(checkpoint["free_weights"])
 
     def _clip(self, batch: GraphBatch, step: int) -> None:
         parameters = [value for value in self.parameters() if value.grad is not None]

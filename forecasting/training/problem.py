@@ -63,6 +63,5 @@ class Problem:
             frame=manifest.frame,
             fields=manifest.fields,
             weights=weights,
-            free=self.relaxation.free or None,
             card={**self.card, **results, "program_version": __version__},
         )
