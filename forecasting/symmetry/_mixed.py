@@ -1,36 +1,59 @@
 """The components of maps between two irreps that families mix: gathered, multiplied with a basis, and put back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.linalg import block_diag
 from torch import Tensor
 
 from forecasting.symmetry._constants import Constants
 from forecasting.symmetry._families import Families
-from forecasting.symmetry._runs import Term, places_of
+from forecasting.symmetry._runs import Place, Term, places_of
+
+LARGEST = 16
+"""Components that are multiplied with one basis; more would mostly be multiplied with zeros."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The maps from one term to another, and the families of these."""
+
+    families: Families
+    row: Term
+    column: Term
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """(count', count)."""
+        return self.row.count, self.column.count
 
 
 class Mixed(Constants):
-    """Mixed components of all maps from one irrep to another.
+    """Mixed components of blocks with the same channels, taken together.
 
     Args:
-        families: of such maps [m', m].
-        blocks: (target, source) terms of these irreps; width: columns of a matrix.
+        blocks: which; width: columns of a matrix.
     """
 
     order: Tensor
 
-    def __init__(self, families: Families, blocks: Sequence[tuple[Term, Term]], width: int) -> None:
+    def __init__(self, blocks: Sequence[Block], width: int) -> None:
         super().__init__()
-        self.keep("basis", families.basis)
-        self.keep("owner", families.owner)
-        self.keep("projectors", np.einsum("hf,hk,hl->fkl", families.owner, families.basis, families.basis))
-        target, source = blocks[0]
-        found = np.stack(np.unravel_index(families.mixed, (target.size, source.size)), axis=1).tolist()
-        self.size, self.channels = len(found), sum(row.count * column.count for row, column in blocks)
-        self.places = places_of([(row, column) for row, column in found], blocks, width)
-        height = max(row.stop for row, _ in blocks)
+        basis = block_diag(*(block.families.basis for block in blocks))
+        owner = np.concatenate([block.families.owner for block in blocks])
+        self.keep("basis", basis)
+        self.keep("owner", owner)
+        self.keep("projectors", np.einsum("hf,hk,hl->fkl", owner, basis, basis))
+        self.size, self.channels = basis.shape[1], blocks[0].row.count * blocks[0].column.count
+        self.places: list[Place] = []
+        for block in blocks:
+            high, wide = np.unravel_index(block.families.mixed, (block.row.size, block.column.size))
+            components = list(zip(high.tolist(), wide.tolist(), strict=True))
+            first = sum(place.length for place in self.places)
+            self.places += places_of(components, block.row, block.column, width, first)
+        height = max(block.row.stop for block in blocks)
         order = torch.empty(self.size, 1, self.channels, dtype=torch.int64)
         self._gather(torch.arange(height * width).view(1, height, width), order)
         self.register_buffer("order", order.flatten(), persistent=False)
@@ -69,3 +92,15 @@ class Mixed(Constants):
         """Write the entries into (components, L, channels)."""
         for place in self.places:
             place.gathered(values).copy_(place.entries(stack))
+
+
+def bundles(blocks: Iterable[Block]) -> list[list[Block]]:
+    """Those that mix components, by their channels, at most `LARGEST` components together unless one block has more."""
+    found: dict[tuple[int, int], list[list[Block]]] = {}
+    for block in blocks:
+        if len(block.families.mixed):
+            known = found.setdefault(block.channels, [[]])
+            if sum(len(one.families.mixed) for one in (*known[-1], block)) > LARGEST and known[-1]:
+                known.append([])
+            known[-1].append(block)
+    return [bundle for known in found.values() for bundle in known]

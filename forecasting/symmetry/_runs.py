@@ -52,16 +52,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run stands in the matrices, and in its share of all channels.
+    """Where a run stands in the matrices, and among gathered components.
 
     Attributes:
         offset: of its first entry in a matrix; stride: from one component, u' and u to the next.
-        left, channels: first of its channels and (count', count); first, length: its components.
+        channels: (count', count); first, length: its components.
     """
 
     offset: int
     stride: tuple[int, int, int]
-    left: int
     channels: tuple[int, int]
     first: int
     length: int
@@ -74,23 +73,20 @@ class Place:
         return stack.as_strided(size, stride, stack.storage_offset() + self.offset)
 
     def gathered(self, values: Tensor) -> Tensor:
-        """(length, L, count', count) of (components, L, all channels) with contiguous channels, without a copy."""
+        """(length, L, count', count) of (components, L, channels) with contiguous channels, without a copy."""
         component, matrix, _ = values.stride()
         size, stride = (self.length, values.shape[1], *self.channels), (component, matrix, self.channels[1], 1)
-        return values.as_strided(size, stride, values.storage_offset() + self.first * component + self.left)
+        return values.as_strided(size, stride, values.storage_offset() + self.first * component)
 
 
-def places_of(components: Sequence[Component], blocks: Sequence[tuple[Term, Term]], width: int) -> list[Place]:
-    """Of these components of the maps (target, source), in matrices with `width` columns."""
-    found, left = [], 0
-    for row, column in blocks:
-        first = 0
-        for run in runs_of(components):
-            offset = (row.first + run.start[0]) * width + column.first + run.start[1]
-            stride = (run.step[0] * width + run.step[1], row.size * width, column.size)
-            found.append(Place(offset, stride, left, (row.count, column.count), first, run.length))
-            first += run.length
-        left += row.count * column.count
+def places_of(components: Sequence[Component], row: Term, column: Term, width: int, first: int) -> list[Place]:
+    """Of these components, gathered from `first` on, of the maps between two terms in matrices with `width` columns."""
+    found = []
+    for run in runs_of(components):
+        offset = (row.first + run.start[0]) * width + column.first + run.start[1]
+        stride = (run.step[0] * width + run.step[1], row.size * width, column.size)
+        found.append(Place(offset, stride, (row.count, column.count), first, run.length))
+        first += run.length
     return found
 
 

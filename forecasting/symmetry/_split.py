@@ -13,8 +13,8 @@ from forecasting.errors import UsageError
 from forecasting.symmetry._constants import Constants
 from forecasting.symmetry._families import Families
 from forecasting.symmetry._forms import combination, squared_norms
-from forecasting.symmetry._mixed import Mixed
-from forecasting.symmetry._runs import Irrep, Term, terms_of
+from forecasting.symmetry._mixed import Block, Mixed, bundles
+from forecasting.symmetry._runs import Irrep, terms_of
 
 Array = NDArray[np.float64]
 FamilyBases = Callable[[Irrep, Irrep], Sequence[Array]]
@@ -45,22 +45,18 @@ class Coefficients(Constants):
         self.irreps_in, self.irreps_out, self.count = irreps_in, irreps_out, count
         rows, columns = terms_of(irreps_out), terms_of(irreps_in)
         self.shape = rows[-1].stop, columns[-1].stop
-        blocks: dict[tuple[Irrep, Irrep], list[tuple[Term, Term]]] = {}
-        for row in rows:
-            for column in columns:
-                blocks.setdefault((column.irrep, row.irrep), []).append((row, column))
+        known = {
+            pair: Families.of(families(*pair)) for pair in {(column.irrep, row.irrep): None for row in rows for column in columns}
+        }
+        blocks = [Block(known[column.irrep, row.irrep], row, column) for row in rows for column in columns]
         self.dimensions = [0] * count
         alone = np.zeros((count, rows[-1].place + rows[-1].size, self.shape[1]))
-        self._mixed = nn.ModuleList()
-        for pair, places in blocks.items():
-            found = Families.of(families(*pair))
-            for row, column in places:
-                part = found.alone.reshape(count, row.size, column.size)
-                alone[:, row.place : row.place + row.size, column.first : column.stop] = np.tile(part, (1, 1, column.count))
-                sizes = [row.count * column.count * size for size in found.sizes]
-                self.dimensions = [before + size for before, size in zip(self.dimensions, sizes, strict=True)]
-            if len(found.mixed):
-                self._mixed.append(Mixed(found, places, self.shape[1]))
+        for found, row, column in ((block.families, block.row, block.column) for block in blocks):
+            part = found.alone.reshape(count, row.size, column.size)
+            alone[:, row.place : row.place + row.size, column.first : column.stop] = np.tile(part, (1, 1, column.count))
+            sizes = [row.count * column.count * size for size in found.sizes]
+            self.dimensions = [before + size for before, size in zip(self.dimensions, sizes, strict=True)]
+        self._mixed = nn.ModuleList(Mixed(bundle, self.shape[1]) for bundle in bundles(blocks))
         self.keep("alone", alone)
         self._rows = [(row.first, row.count, row.size) for row in rows]
         component = np.concatenate([row.place + np.tile(np.arange(row.size), row.count) for row in rows])
