@@ -75,7 +75,15 @@ class SplitMap(nn.Module):
 
     def sizes(self) -> Tensor:
         """(K,) |W_k| (Frobenius, with the bias)."""
-        return (self.chain.squared_norms(self.matrix)[self.first :] + _TINY).sqrt()
+        return self.sizes_together([self])[0]
+
+    @staticmethod
+    def sizes_together(maps: Sequence["SplitMap"]) -> list[Tensor]:
+        """(K,) `sizes` of each of several maps that differ in their matrices only, in one pass."""
+        if not maps:
+            return []
+        squares = maps[0].chain.squared_norms(torch.stack([each.matrix for each in maps]))[:, maps[0].first :]
+        return list((squares + _TINY).sqrt().unbind())
 
     def levels(self) -> Tensor:
         """(K,) c_k = |γ_k| · |W_k|."""

@@ -1,6 +1,6 @@
 """The relaxed map: a linear map between irreps, split along nested groups, with a level for what each group does not keep."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -125,6 +125,20 @@ def split_layers(model: nn.Module) -> dict[str, RelaxedMap | PlaceMap]:
 def place_layers(model: nn.Module) -> dict[str, PlaceMap]:
     """The place maps."""
     return {name: layer for name, layer in relaxed_layers(model).items() if isinstance(layer, PlaceMap)}
+
+
+def part_sizes(layers: Sequence[Relaxed]) -> list[Tensor]:
+    """(K,) `sizes` of every layer; maps of one kind and one chain are taken in one pass."""
+    kinds: dict[Hashable, list[int]] = {}
+    for index, layer in enumerate(layers):
+        split = (type(layer), layer.irreps_in, layer.irreps_out, layer.chain.groups) if isinstance(layer, SplitMap) else index
+        kinds.setdefault(split, []).append(index)
+    found: dict[int, Tensor] = {}
+    for places in kinds.values():
+        same = [layers[index] for index in places]
+        sizes = SplitMap.sizes_together([layer for layer in same if isinstance(layer, SplitMap)]) or [same[0].sizes()]
+        found |= dict(zip(places, sizes, strict=True))
+    return [found[index] for index in range(len(layers))]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from forecasting.models.base import Forecaster
-from forecasting.models.relaxed import Relaxed, relaxed_layers
+from forecasting.models.relaxed import part_sizes, relaxed_layers
 from forecasting.plain import pick
 from forecasting.relaxation.base import Moment, Price
 
@@ -61,7 +61,9 @@ class Dual(Price):
 
     def signed(self, model: Forecaster) -> Tensor:
         """(n,) γ_k |(W_k, b_k)|, or γ_k, of every layer and step."""
-        return torch.cat([_signed(layer, self.normalized) for layer in relaxed_layers(model).values()])
+        layers = list(relaxed_layers(model).values())
+        gammas = torch.cat([layer.gammas for layer in layers])
+        return gammas * torch.cat(part_sizes(layers)) if self.normalized else gammas
 
     def after_step(self, model: Forecaster, progress: float) -> None:
         """Ascend."""
@@ -132,10 +134,6 @@ class Resilient(Dual):
     def slack(self, signed: Tensor) -> Tensor:
         """See `Dual.slack`."""
         return signed.abs() - self.duals / self.rho
-
-
-def _signed(layer: Relaxed, normalized: bool) -> Tensor:
-    return layer.gammas * layer.sizes() if normalized else layer.gammas
 
 
 def _ascend(dual: Dual, slack: Tensor) -> Tensor:
