@@ -29,7 +29,7 @@ def refit(
         epochs, learning_rate, loss, clip_norm: as in training; done: called after every step.
 
     Raises:
-        NumericalError: if the loss leaves the finite numbers.
+        NumericalError: if the loss or its gradient leaves the finite numbers; the step is not taken.
     """
     parameters = [value for value in model.parameters() if value.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=learning_rate)
@@ -42,10 +42,11 @@ def refit(
         optimizer.zero_grad()
         value = cost(model(batch), batch, model.schema.dim)
         if not torch.isfinite(value):
-            raise NumericalError(f"step {step} of a refit: the loss became {float(value)}; lower the learning rate")
+            raise NumericalError(f"step {step} of a refit: the loss became {value.item()}; lower the learning rate")
         value.backward()  # type: ignore[no-untyped-call]
-        if clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        norm = nn.utils.clip_grad_norm_(parameters, float("inf") if clip_norm is None else clip_norm)
+        if not torch.isfinite(norm):
+            raise NumericalError(f"step {step} of a refit: the gradient became {norm.item()}; lower the learning rate")
         optimizer.step()
         if done:
             done()
