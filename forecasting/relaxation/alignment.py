@@ -13,14 +13,16 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.models.base import Forecaster
 from forecasting.models.relaxed import place_layers, split_layers
 from forecasting.symmetry._representations import irreps_matrices
-from forecasting.symmetry.groups import LinearGroup, parse_group
+from forecasting.symmetry.groups import LinearGroup
 from forecasting.symmetry.residual import BatchFields
 
 Float = NDArray[np.float64]
 STEP = 0.02
 """[rad] of the finite differences."""
 LARGEST = 0.2
-"""[rad] most that one alignment turns."""
+"""[rad] most that one round of an alignment turns."""
+NOTICED = 1e-4
+"""Change of forecasts per radian, relative to their size, below which it is rounding."""
 
 
 def turned(model: Forecaster, rotation: Float) -> Forecaster:
@@ -42,11 +44,10 @@ def turned(model: Forecaster, rotation: Float) -> Forecaster:
 
 
 def _turned(group: LinearGroup, rotation: Float) -> LinearGroup:
-    axis = group.axis
-    if axis is None or group.contains(parse_group("O_h")):
-        return group
-    head = group.name.rpartition("(")[0]
-    return parse_group(f"{head}({','.join(f'{value:.9f}' for value in rotation @ axis)})")
+    """The group about the turned line; one that names no line is left as it is."""
+    known = vars(group)
+    lines = {name: tuple((rotation @ np.array(known[name])).tolist()) for name in ("direction", "normal") if name in known}
+    return type(group)(**{**known, **lines}) if lines else group
 
 
 @dataclass(frozen=True)
@@ -76,26 +77,29 @@ def align(model: Forecaster, batches: Sequence[GraphBatch], rounds: int = 2) -> 
     fields = BatchFields.of(model.schema.specs)
     rotation, covariance = np.eye(3), np.zeros((3, 3))
     for _ in range(rounds):
-        normal, slope, scores = np.zeros((3, 3)), np.zeros(3), []
+        normal, slope, size = np.zeros((3, 3)), np.zeros(3), 0.0
+        scores: dict[int, Float] = {}
         for batch in batches:
-            error, columns = _linearized(model, batch, fields, rotation)
+            error, columns, squares = _linearized(model, batch, fields, rotation)
+            size += squares
             normal += np.einsum("nki,nkj->ij", columns, columns)
             per_row = np.einsum("nki,nk->ni", columns, error)
             slope += per_row.sum(0)
-            of_graph = np.zeros((batch.num_graphs, 3))
-            np.add.at(of_graph, batch.batch.numpy(), per_row)
-            scores.append(of_graph)
-        inverse = np.linalg.pinv(normal, rcond=1e-3, hermitian=True)
+            scene = batch.window[batch.batch, 0].numpy()
+            for one in np.unique(scene):
+                scores[int(one)] = scores.get(int(one), np.zeros(3)) + per_row[scene == one].sum(0)
+        least = NOTICED**2 * size / max(float(np.linalg.norm(normal, 2)), 1e-300)
+        inverse = np.linalg.pinv(normal, rcond=max(1e-3, least), hermitian=True)
         step = inverse @ slope
         step *= min(1.0, LARGEST / max(float(np.linalg.norm(step)), 1e-12))
         rotation = Rotation.from_rotvec(step).as_matrix() @ rotation
-        stacked = np.concatenate(scores)
+        stacked = np.stack(list(scores.values()))
         covariance = inverse @ (stacked.T @ stacked) @ inverse
     return Alignment(rotation, covariance)
 
 
-def _linearized(model: Forecaster, batch: GraphBatch, fields: BatchFields, rotation: Float) -> tuple[Float, Float]:
-    """(N, H·3) what is missing at R, and (N, H·3, 3) its change per turn about x, y and z, of the first hypothesis."""
+def _linearized(model: Forecaster, batch: GraphBatch, fields: BatchFields, rotation: Float) -> tuple[Float, Float, float]:
+    """(N, H·3) what is missing at R, (N, H·3, 3) the change per turn about x, y and z, and Σ |f|², of the first hypothesis."""
 
     def forecast(turn: Float) -> Float:
         whole = turn @ rotation
@@ -108,4 +112,5 @@ def _linearized(model: Forecaster, batch: GraphBatch, fields: BatchFields, rotat
     moved = [forecast(turn) for turn in turns]
     columns = [(plus - minus) / (2 * STEP) for plus, minus in zip(moved[::2], moved[1::2], strict=True)]
     error = batch.target.double().numpy() * batch.target_valid.numpy()[..., None] - plain
-    return error.reshape(len(error), -1), np.stack([column.reshape(len(error), -1) for column in columns], axis=-1)
+    changes = np.stack([column.reshape(len(error), -1) for column in columns], axis=-1)
+    return error.reshape(len(error), -1), changes, float((plain**2).sum())
