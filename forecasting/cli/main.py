@@ -10,7 +10,7 @@ from forecasting.cli.output import print_error, print_json
 from forecasting.errors import ForecastingError
 from forecasting.version import __version__
 
-VERBS = ("demo", "simulate", "ingest", "inspect", "train", "predict", "evaluate", "diagnose", "doctor")
+VERBS = ("demo", "simulate", "ingest", "inspect", "train", "predict", "evaluate", "diagnose", "backtest", "doctor")
 DESCRIPTION = """\
 Forecast the motion of anything that moves as a set of points: particles, joints, atoms, pedestrians, cars, players.
 
@@ -21,6 +21,7 @@ A first hour:
   forecast predict RUN new.csv --unit m -o future.parquet   forecast
   forecast evaluate RUN tracks.csv --unit m                 how good, and how equal under rotation and translation
   forecast diagnose RUN tracks.csv --unit m                 which symmetry the data have, group by group
+  forecast backtest data.path=tracks.csv data.read.unit=m   train and test at several origins in time
 """
 EPILOG = """\
 `forecast VERB --help` teaches each verb by example. With --json a verb prints one object on standard output, nothing else.

@@ -10,6 +10,7 @@ import numpy as np
 from forecasting.errors import DataError, UsageError, did_you_mean
 from forecasting.plain import call, pick
 from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.rolling import RollingSplit
 from forecasting.trajectories.windows import Int, WindowSpec
 
 PARTITIONS = ("train", "validation", "test")
@@ -200,6 +201,7 @@ SPLITS: dict[str, type[Any]] = {
     "partition": PartitionSplit,
     "published": PublishedSplit,
     "leave_one_out": LeaveOneOut,
+    "rolling": RollingSplit,
 }
 
 
