@@ -11,7 +11,7 @@ export FORECASTING_TEST_DATA ?= $(if $(REAL_DATA),$(abspath $(REAL_DATA)),)
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-demo: .venv/base  ## simulate, train, predict, evaluate, and write a report to open
+demo: .venv/base  ## simulate, train, predict, evaluate, find the symmetry, and write a report to open
 	$(BIN)/forecast demo
 
 test: .venv/test  ## the test suite

@@ -12,9 +12,9 @@ block k (the last part of it chooses the weights) and is tested on the block aft
 the data are made anew for every fold, and no window crosses an origin. Everything after the options is KEY=VALUE, as for
 `forecast train`.
 
-  forecast backtest data.path=tracks.csv data.read.unit=m --folds 4
+  forecast backtest --folds 4 data.path=tracks.csv data.read.unit=m
   forecast backtest data.path=tracks.csv data.read.unit=m model=segnn training.epochs=20 run=checkpoints/tracks-backtest
-  forecast backtest data.path=plaza.csv data.read.unit=m --clock recording      scenes are parts of one recording
+  forecast backtest --clock recording data.path=plaza.csv data.read.unit=m      scenes are parts of one recording
 """
 
 

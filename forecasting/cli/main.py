@@ -15,7 +15,7 @@ DESCRIPTION = """\
 Forecast the motion of anything that moves as a set of points: particles, joints, atoms, pedestrians, cars, players.
 
 A first hour:
-  forecast demo                                             simulate, train, predict, evaluate, report
+  forecast demo                                             simulate, train, predict, evaluate, find the symmetry
   forecast inspect tracks.csv --unit m                      what is in the file
   forecast train data.path=tracks.csv data.read.unit=m      learn from it
   forecast predict RUN new.csv --unit m -o future.parquet   forecast
