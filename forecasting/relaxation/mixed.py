@@ -145,9 +145,9 @@ class Mixed(Relaxation):
         return {**found, **axis, **super().trace(model)}
 
     def _look(self, model: Forecaster, progress: float) -> bool:
-        """Find the axis when it is time, and split the maps about it."""
+        """Find the axis when it is time, and split the maps about it; never again once parts were dropped."""
         due = self.lean_at + int(self.looks) * (self.refit_at - self.lean_at) / (LOOKS - 1)
-        if not self._searches or int(self.looks) == LOOKS or progress < due:
+        if not self._searches or int(self.stage) == REFIT or int(self.looks) == LOOKS or progress < due:
             return False
         found = preferred_axis(layer.typed for layer in split_layers(model).values())
         logger.info("mixed: axis %s holds %.3g of the breaking (|M|² %.3g)", found.axis.round(4), found.share, found.size)
