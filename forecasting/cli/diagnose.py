@@ -78,7 +78,7 @@ def show(result: dict[str, Any]) -> None:
     for row in found["groups"]:
         ratio, model = row["ratio"], row["model"]
         interval = f"{ratio['value']:.3g} ({ratio['low']:.3g}–{ratio['high']:.3g})" if ratio else "–"
-        residual = f"{model['residual']:.2g}" if model else "–"
+        residual = "–" if model["residual"] is None else f"{model['residual']:.2g}"
         rows.append((row["group"], row["data"], interval, residual))
     print_table(["group", "data", "error held to it / free", "residual of the model"], rows)
     print()

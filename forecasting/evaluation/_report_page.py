@@ -70,7 +70,7 @@ def _coverage(coverage: Any) -> dict[str, Any]:
     """What coverage says in sentences, and its numbers."""
     if not coverage or words.failure(coverage):
         return {"sentences": [], "numbers": []}
-    sentences = dict.fromkeys([*coverage.get("sentences", []), coverage.get("because")])
+    sentences = coverage.get("sentences") or [coverage.get("because")]
     told = {key: value for key, value in coverage.items() if key not in ("covers_yaw", "covers_space", "because", "sentences")}
     return {"sentences": [line for line in sentences if line], "numbers": tables.flat(told)}
 

@@ -18,7 +18,7 @@ MARKS = ("o", "s", "D", "^", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 GREY = "#666666"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-LARGEST_LEGEND = 8
+LARGEST_LEGEND = 6
 
 # Text stays text, names of users are never read as formulas, and the same figure is the same file.
 SETTINGS: dict[str, Any] = {

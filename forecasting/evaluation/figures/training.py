@@ -13,6 +13,9 @@ KINDS = {
     "dual": "price λ of the level",
     "lambda": "price λ of the distance",
 }
+NAMED = 6
+"""Series that have a colour and a name; more are grey."""
+GREY = "#bbbbbb"
 
 
 def losses(trace: dict[str, Any]) -> Figure | None:
@@ -38,21 +41,20 @@ def level_kinds(trace: dict[str, Any]) -> list[str]:
 
 
 def levels(trace: dict[str, Any], kind: str) -> Figure:
-    """One kind of level of every layer and step of the chain, over training steps."""
+    """One kind of level of every layer and step of the chain, over training steps; the largest at the end by name."""
     chosen = {name.removeprefix(kind + "/"): at for name, at in trace["levels"].items() if name.startswith(kind + "/")}
-    layers = list(dict.fromkeys(name.rpartition("/")[0] or name for name in chosen))
-    figure, (axes,) = style.plot(height=style.HEIGHT + (0.25 * -(-len(chosen) // 3) if len(chosen) > style.LARGEST_LEGEND else 0))
+    named = _most_telling(chosen)
+    figure, (axes,) = style.plot()
     smallest = []
-    for name, (steps, values) in chosen.items():
+    for name in [*(name for name in chosen if name not in named), *named]:
+        steps, values = chosen[name]
         layer, _, part = name.rpartition("/")
-        number = int(part) if part.isdigit() else 0
-        shown = {**style.look(layers.index(layer or name)), "linestyle": style.LINES[number % len(style.LINES)], "markersize": 3}
-        axes.plot(
-            steps,
-            [np.nan if value is None else value for value in values],
-            label=f"{layer}, part {part}" if layer else name,
-            **shown,
-        )
+        shown: dict[str, Any] = {"color": GREY, "linewidth": 0.7, "label": None}
+        if name in named:
+            shown = {**style.look(named.index(name)), "markersize": 3, "label": f"{layer}, part {part}" if layer else name}
+        elif not axes.lines:
+            shown["label"] = f"{len(chosen) - len(named)} others"
+        axes.plot(steps, [np.nan if value is None else value for value in values], **shown)
         smallest += [value for value in values if value is not None]
     if kind != "gamma" and smallest and max(smallest) > 0:
         axes.set_yscale("symlog", linthresh=max(smallest) / 1000)
@@ -61,3 +63,14 @@ def levels(trace: dict[str, Any], kind: str) -> Figure:
     axes.set_ylabel(KINDS[kind])
     style.legend(axes)
     return figure
+
+
+def _most_telling(levels: dict[str, Any]) -> list[str]:
+    """Names of the series that end largest, at most `NAMED`, in the order in which they were recorded."""
+
+    def end(name: str) -> float:
+        known = [abs(value) for value in levels[name][1] if value is not None]
+        return known[-1] if known else 0.0
+
+    largest = sorted(levels, key=end, reverse=True)[:NAMED]
+    return [name for name in levels if name in largest]
