@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     configure(config["threads"])
     from forecasting.evaluation.backtest import backtest
 
-    def said(fold: int, windows: Any) -> None:
-        note(f"fold {fold} of {options.folds}: " + ", ".join(f"{name} {number}" for name, number in windows.items()))
+    def said(fold: int, _windows: Any) -> None:
+        note(f"fold {fold} of {options.folds}")
 
     folder = Path(config["run"] or time.strftime("checkpoints/backtest-%Y%m%d-%H%M%S"))
     split = {"validation": options.validation, "clock": options.clock}
