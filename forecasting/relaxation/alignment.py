@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,9 +46,9 @@ def turned(model: Forecaster, rotation: Float) -> Forecaster:
 
 def _turned(group: LinearGroup, rotation: Float) -> LinearGroup:
     """The group about the turned line; one that names no line is left as it is."""
-    known = vars(group)
+    known: dict[str, Any] = dict(vars(group))
     lines = {name: tuple((rotation @ np.array(known[name])).tolist()) for name in ("direction", "normal") if name in known}
-    return type(group)(**{**known, **lines}) if lines else group
+    return type(group)(**(known | lines)) if lines else group
 
 
 @dataclass(frozen=True)
