@@ -1,6 +1,6 @@
 """Networks refitted alike and compared scene by scene; the graphs are built once for all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,8 @@ from forecasting.evaluation.robustness import spread
 from forecasting.graphs.batch import GraphBatch
 from forecasting.models.base import Forecaster
 from forecasting.packages.package import Package
+from forecasting.symmetry.groups import LinearGroup
+from forecasting.symmetry.residual import BatchFields
 from forecasting.training.refit import refit
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import Int
@@ -23,6 +25,8 @@ Float = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 BATCH = 100
 LEAST_SCENES = 8
+COPIES = 4
+"""Moved copies of each test window."""
 
 
 class Trial:
@@ -79,29 +83,48 @@ class Trial:
         self.done += self._steps
         self._tell()
 
-    def run(self, model: Forecaster) -> Float:
-        """(S,) [unit²] mean squared error per coordinate of each test scene, after a refit of `model` in place."""
-        self.refitted(model)
+    def run(self, model: Forecaster, times: int = 1) -> Float:
+        """(S,) [unit²] mean squared error per coordinate of each test scene, after a refit of `model` in place.
+
+        A refit that is several times as long is not counted as progress, which foresees the short ones.
+        """
+        self.refitted(model, times=times)
         return self.errors(model)
 
-    def refitted(self, model: Forecaster, half: int | None = None) -> Forecaster:
-        """The model, refitted in place on all windows or on one half of them."""
-        batches = self.learn_graphs if half is None else self.learn_graphs[half::2]
-        settings = self.settings
-        if batches:
-            counts = self._step if half is None else None
-            refit(
-                model, batches, epochs=settings.epochs, learning_rate=self.rate, loss=self.loss, clip_norm=self.clip, done=counts
-            )
+    def refitted(self, model: Forecaster, *, quiet: bool = False, times: int = 1) -> Forecaster:
+        """The model, refitted in place; its steps are counted as progress unless `quiet`, or `times` as many as foreseen."""
+        counts, epochs = None if quiet or times > 1 else self._step, times * self.settings.epochs
+        refit(model, self.learn_graphs, epochs=epochs, learning_rate=self.rate, loss=self.loss, clip_norm=self.clip, done=counts)
         return model
 
-    @torch.inference_mode()
     def errors(self, model: Forecaster) -> Float:
         """(S,) [unit²] mean squared error per coordinate of each test scene; best of K hypotheses per node."""
+        return self._errors(model, self.test_graphs)
+
+    def moved_errors(self, model: Forecaster, group: LinearGroup) -> Float:
+        """(S,) [unit²] the same on copies of the test scenes moved by random elements of a group, inputs and truth alike.
+
+        Rotations are about the centre of places where the model knows places; shifts go as far as places spread.
+        """
+        fields, rng = BatchFields.of(model.schema.specs), np.random.default_rng(self.settings.seed)
+        centre = np.zeros(3) if model.place is None else model.place.centre.double().numpy()
+        spread_of = 1.0 if model.place is None else float(model.place.spread)
+        total = []
+        for _ in range(COPIES):
+            moved = []
+            for batch in self.test_graphs:
+                element, shifts = group.sample(rng, 1)[0], group.shifts()
+                offset = rng.normal(scale=spread_of, size=len(shifts)) @ shifts
+                moved.append(fields.act(batch, element, offset + centre - element @ centre))
+            total.append(self._errors(model, moved))
+        return np.mean(total, axis=0)
+
+    @torch.inference_mode()
+    def _errors(self, model: Forecaster, graphs: Sequence[GraphBatch]) -> Float:
         model.eval()
         sums, counts = np.zeros(self.scene.max() + 1), np.zeros(self.scene.max() + 1)
         first = 0
-        for batch in self.test_graphs:
+        for batch in graphs:
             squared, count = window_errors(model(batch).displacement, batch)
             scene = self.scene[first : first + batch.num_graphs]
             np.add.at(sums, scene, squared.double().numpy())

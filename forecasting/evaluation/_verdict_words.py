@@ -20,10 +20,18 @@ def reason(row: Mapping[str, Any], blocked: str, source: str | None, uncovered: 
     if source is not None:
         follows = "is kept, and holds it" if row["data"] == KEPT else "is broken, and belongs to it"
         return f"It follows: {source} {follows}."
+    return _compared(row) if row["ratio"] else "Cannot tell: it was not tried."
+
+
+def _compared(row: Mapping[str, Any]) -> str:
+    """What the comparison of errors says."""
     ratio = row["ratio"]
-    if ratio is None:
-        return "Cannot tell: it was not tried."
     said = f"held to it, the network errs {ratio['value']:.3g} times as much ({ratio['low']:.3g} to {ratio['high']:.3g})"
+    moved = row["moved_ratio"]
+    if moved is not None:
+        said += f", and free {moved['value']:.3g} times on moved copies ({moved['low']:.3g} to {moved['high']:.3g})"
+    if row["data"] == UNKNOWN and moved is not None and ratio["low"] > LIMIT:
+        return f"Cannot tell: {said}; freedom helps this network, but not in a direction."
     if row["data"] == UNKNOWN:
         return f"Cannot tell: {said}, which does not settle whether that is more than {LIMIT} times."
     return f"{said[0].upper()}{said[1:]}."

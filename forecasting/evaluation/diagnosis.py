@@ -96,6 +96,6 @@ def _judge_by_data_alone(result: dict[str, Any]) -> None:
     for test in tests:
         if test["group"] in ("time reversal", "scale"):
             because = f"Cannot tell from the network, which is never held to it; from the data alone: {test['because']}"
-            row: dict[str, Any] = dict.fromkeys(("definition", "ratio", "error", "error_turned"))
+            row: dict[str, Any] = dict.fromkeys(("definition", "ratio", "moved_ratio", "error", "error_turned"))
             about = {"group": test["group"], "meaning": test["meaning"], "data": UNKNOWN, "because": because}
             rows.append({**row, **about, "model": dict.fromkeys(("residual", "low", "high")), "distance": {}})
