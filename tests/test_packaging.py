@@ -63,7 +63,8 @@ def test_a_wheel_made_from_the_source_archive_holds_the_same_files(wheel, tmp_pa
 def test_the_wheel_holds_what_the_program_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "forecasting/py.typed" in names
-    assert {f"forecasting/evaluation/{name}" for name in ("report.html.j2", "report.schema.json", "player/player.js")} <= set(names)
+    wanted = ("report.html.j2", "report.schema.json", "player/player.js")
+    assert {f"forecasting/evaluation/{name}" for name in wanted} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
     entry = next(name for name in names if name.endswith("entry_points.txt"))
     assert "forecast = forecasting.cli.main:main" in zipfile.ZipFile(wheel).read(entry).decode()
