@@ -129,7 +129,7 @@ class Mixed(Relaxation):
 
     def may_keep(self, progress: float) -> bool:
         """See `Relaxation.may_keep`."""
-        return progress >= self.refit_at
+        return int(self.stage) == REFIT
 
     def final_chain(self) -> tuple[str, ...]:
         """See `Relaxation.final_chain`."""
