@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 KEPT, BROKEN, UNKNOWN = "kept", "broken", "cannot tell"
 LIMIT = 1.02
 """Ratio of errors from which a group counts as broken."""
-RESAMPLES = 10_000
+RESAMPLES = 4_000
 LEVEL = 0.025
 """Of each one-sided question, so that a verdict goes with a 95 % interval."""
 BLOCK = 500

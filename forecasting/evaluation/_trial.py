@@ -25,7 +25,7 @@ Float = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 BATCH = 100
 LEAST_SCENES = 8
-COPIES = 4
+COPIES = 2
 """Moved copies of each test window."""
 
 

@@ -33,6 +33,8 @@ Progress = Callable[[int, int], None]
 TOLD = "the model could not break it: train with relaxation=mixed"
 SIZE = 1e-6
 """Σ |M|² below which relaxed maps have no preferred axis."""
+ALIGNED = 6
+"""Batches of windows on which a network is turned to where it forecasts best."""
 PURE = 0.999
 """Share of |M|² about one axis from which a network has no other."""
 GROSS, PATIENCE = 1.5, 3
@@ -209,7 +211,7 @@ class _Judge:
             self.axis = found
             return
         if found.share > PURE:
-            alignment = align(self.model, self.trial.learn_graphs)
+            alignment = align(self.model, self.trial.learn_graphs[:ALIGNED])
             self.model = turned(self.model, alignment.rotation)
             vector = alignment.rotation @ found.vector
             self.axis = _Axis(vector, alignment.degrees(vector), found.share, found.size)
@@ -217,7 +219,7 @@ class _Judge:
         vector, degrees = found.vector, None
         for _ in range(ROUNDS):
             group = parse_group(f"SO(2)({','.join(f'{value:.9f}' for value in vector)})")
-            alignment = align(self.trial.refitted(restricted(self.model, group), quiet=True), self.trial.learn_graphs)
+            alignment = align(self.trial.refitted(restricted(self.model, group), quiet=True), self.trial.learn_graphs[:ALIGNED])
             before, vector = vector, alignment.rotation @ vector
             degrees = alignment.degrees(vector)
             if abs(before @ vector) > np.cos(np.radians(STILL)):

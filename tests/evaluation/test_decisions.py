@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.evaluation import _decisions
-from forecasting.evaluation._decisions import BROKEN, KEPT, LEVEL, LIMIT, UNKNOWN, Ratio, compare, decide
+from forecasting.evaluation._decisions import BROKEN, KEPT, LEVEL, LIMIT, RESAMPLES, UNKNOWN, Ratio, compare, decide
 
 
 def ratio(kept=1.0, broken=1.0):
@@ -22,10 +22,10 @@ def test_equal_errors_have_the_ratio_one_exactly(scenes):
     free = errors(scenes)
     found = compare({"same": free.copy(), "twice": 2 * free}, free, 0)
     assert (found["same"].value, found["same"].low, found["same"].high) == (1.0, 1.0, 1.0)
-    assert found["same"].kept == 1 / 10_001
+    assert found["same"].kept == 1 / (RESAMPLES + 1)
     assert found["same"].broken == 1.0
     assert (found["twice"].value, found["twice"].low, found["twice"].high) == (2.0, 2.0, 2.0)
-    assert found["twice"].broken == 1 / 10_001
+    assert found["twice"].broken == 1 / (RESAMPLES + 1)
     assert decide(found, 2) == {"same": KEPT, "twice": BROKEN}
 
 
