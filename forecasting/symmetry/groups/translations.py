@@ -1,6 +1,7 @@
 """Translations alone: all of them, or those along or across a line."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,39 +39,37 @@ class PlanarTranslations(Identity):
         return np.eye(3)[:2]
 
 
-@GROUPS.register("T∥")
 @dataclass(frozen=True)
-class AlongTranslations(Identity):
-    """The translations along one line: what a trap across it keeps.
+class LineTranslations(Identity):
+    """Translations that a line sets apart; subclasses say which.
 
     Args:
         direction: of the line, of any length.
     """
 
     direction: Direction
+    symbol: ClassVar[str]
 
     @property
     def name(self) -> str:
-        return f"T∥({format_direction(self.direction)})"
+        return f"{self.symbol}({format_direction(self.direction)})"
+
+
+@GROUPS.register("T∥")
+class AlongTranslations(LineTranslations):
+    """The translations along one line: what a trap across it keeps."""
+
+    symbol = "T∥"
 
     def shifts(self) -> Array:
         return unit_vector(self.direction)[None]
 
 
 @GROUPS.register("T⊥")
-@dataclass(frozen=True)
-class AcrossTranslations(Identity):
-    """The translations at right angles to one line: what a trap along it keeps.
+class AcrossTranslations(LineTranslations):
+    """The translations at right angles to one line: what a trap along it keeps."""
 
-    Args:
-        direction: of the line, of any length.
-    """
-
-    direction: Direction
-
-    @property
-    def name(self) -> str:
-        return f"T⊥({format_direction(self.direction)})"
+    symbol = "T⊥"
 
     def shifts(self) -> Array:
         axis = unit_vector(self.direction)
