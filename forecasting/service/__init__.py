@@ -1,0 +1,1 @@
+"""Predictions for other programs: an HTTP service, its client and its page."""
