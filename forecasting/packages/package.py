@@ -6,7 +6,7 @@ plain tensors whose names, shapes and finiteness are checked against that model.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ from forecasting.graphs.build import GraphBuilder
 from forecasting.graphs.features import GraphSchema
 from forecasting.graphs.topology import TOPOLOGIES, Topology
 from forecasting.models.base import Forecaster, build_model
+from forecasting.packages._migrations import SCHEMA_VERSION, migrated
+from forecasting.packages._plain import from_plain, to_plain
 from forecasting.plain import call, pick
-from forecasting.trajectories.declared import Declared
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Frame
 from forecasting.trajectories.windows import WindowSpec
 from forecasting.version import __version__
 
-SCHEMA_VERSION = 1
 LARGEST_HEADER = 4 << 20
 LARGEST_CARD = 16 << 20
 
@@ -45,6 +45,8 @@ class Package:
         fields: the data's fields, name -> irreps, unit, translates, per_frame.
         weights: name -> tensor.
         card: provenance and results: data hash, configuration, seeds, epochs, validation error …; plain values.
+        symmetry: verdicts and residuals of a diagnosis, plain values; None where nobody diagnosed it.
+        calibration: of its regions, plain values; None where nobody calibrated it.
     """
 
     model: str
@@ -60,6 +62,8 @@ class Package:
     fields: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, torch.Tensor] = field(repr=False)
     card: Mapping[str, Any] = field(default_factory=dict)
+    symmetry: Mapping[str, Any] | None = None
+    calibration: Mapping[str, Any] | None = None
 
     def forecaster(self, dtype: torch.dtype = torch.float32) -> Forecaster:
         """The trained model, in evaluation mode.
@@ -98,22 +102,7 @@ def build_topology(name: str, arguments: Mapping[str, Any]) -> Topology:
 
 def save_package(package: Package, folder: str | Path) -> Path:
     """Write the package, whole or not at all; an older one at the same place is replaced."""
-    plain = {
-        "schema_version": SCHEMA_VERSION,
-        "program_version": __version__,
-        "model": package.model,
-        "arguments": dict(package.arguments),
-        "schema": package.schema.to_plain(),
-        "window": asdict(package.window),
-        "topology": package.topology,
-        "topology_arguments": dict(package.topology_arguments),
-        "normalization": asdict(package.normalization),
-        "dt": package.dt,
-        "unit": package.unit,
-        "frame": asdict(package.frame),
-        "fields": {name: dict(about) for name, about in package.fields.items()},
-        "card": dict(package.card),
-    }
+    plain = {"schema_version": SCHEMA_VERSION, "program_version": __version__, **to_plain(package)}
     with atomic_folder(folder) as temporary:
         write_json(temporary / "package.json", plain)
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
@@ -137,38 +126,17 @@ def load_package(folder: str | Path) -> Package:
         raise PackageError(f"{path} has {path.stat().st_size} bytes; a package card has at most {LARGEST_CARD}")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        version = plain.get("schema_version")
-    except (ValueError, AttributeError, RecursionError) as error:
+        plain = migrated(plain, str(path))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PackageError(f"{path} is damaged: {error}") from None
-    if version != SCHEMA_VERSION:
-        raise PackageError(f"{path} has schema version {version}; this program reads {SCHEMA_VERSION}; train the model again")
     weights = _load_weights(place / "weights.safetensors")
     try:
-        package = _from_plain(plain, weights)
+        known = {name: plain[name] for name in (item.name for item in fields(Package)) if name != "weights"}
+        package = Package(**from_plain(known), weights=weights)
     except (KeyError, TypeError, ValueError, AttributeError, ForecastingError) as error:
         raise PackageError(f"{path} is damaged: {type(error).__name__}: {error}") from None
     package.forecaster()
     return package
-
-
-def _from_plain(plain: dict[str, Any], weights: dict[str, torch.Tensor]) -> Package:
-    window = plain["window"]
-    declared = tuple(Declared.of_plain(one) for one in window.get("declared", ()))
-    return Package(
-        model=str(plain["model"]),
-        arguments=plain["arguments"],
-        schema=GraphSchema.from_plain(plain["schema"]),
-        window=WindowSpec(**{**window, "horizon": tuple(window["horizon"]), "declared": declared}),
-        topology=plain["topology"],
-        topology_arguments=plain["topology_arguments"],
-        normalization=Normalization(**plain["normalization"]),
-        dt=float(plain["dt"]),
-        unit=str(plain["unit"]),
-        frame=Frame(**plain["frame"]),
-        fields=plain["fields"],
-        weights=weights,
-        card=plain["card"],
-    )
 
 
 def _load_weights(path: Path) -> dict[str, torch.Tensor]:

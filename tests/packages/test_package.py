@@ -1,8 +1,10 @@
 """Packages: whole, checked, and never more than data."""
 
 import contextlib
+import dataclasses
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,6 +46,8 @@ def made(tmp_path_factory):
         fields=dataset.manifest.fields,
         weights=model.state_dict(),
         card={"seed": 0, "note": "ünïcode"},
+        symmetry={"groups": [{"group": "O(3)", "data": "kept"}]},
+        calibration={"kind": "split", "radii": [[0.1, 0.2]]},
     )
     batch = GraphBuilder(schema, topology, normalization).build(windows)
     return save_package(package, folder / "package"), package, model.eval(), batch
@@ -52,7 +56,7 @@ def made(tmp_path_factory):
 def test_what_comes_back_is_what_went_in(made):
     folder, package, model, batch = made
     loaded = load_package(folder)
-    for name in ("model", "arguments", "schema", "window", "topology", "normalization", "dt", "unit", "frame", "fields", "card"):
+    for name in (item.name for item in dataclasses.fields(Package) if item.name != "weights"):
         assert getattr(loaded, name) == getattr(package, name), name
     assert all(torch.equal(loaded.weights[name], value) for name, value in package.weights.items())
     assert torch.equal(loaded.forecaster()(batch).displacement, model(batch).displacement)
@@ -62,6 +66,14 @@ def test_what_comes_back_is_what_went_in(made):
 def test_a_run_folder_stands_for_its_package(made, tmp_path):
     save_package(made[1], tmp_path / "run" / "package")
     assert load_package(tmp_path / "run").model == "egnn"
+
+
+def test_a_package_of_the_first_version_is_still_read(tmp_path):
+    old = load_package(Path(__file__).parent / "version-1")
+    assert (old.model, old.symmetry, old.calibration) == ("egnn", None, None)
+    new = load_package(save_package(old, tmp_path / "new"))
+    assert {**vars(new), "weights": None} == {**vars(old), "weights": None}
+    assert all(torch.equal(new.weights[name], value) for name, value in old.weights.items())
 
 
 def copy(made, tmp_path):
