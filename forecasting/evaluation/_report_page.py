@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from forecasting import player
 from forecasting.evaluation import _report_tables as tables
 from forecasting.evaluation import _report_words as words
 from forecasting.evaluation._report_figures import Drawing
@@ -34,8 +34,8 @@ def render_report(title: str, result: Mapping[str, Any], drawings: Sequence[Draw
             next_steps=words.next_steps,
             tables=_tables(result),
             trust=_coverage(result.get("coverage")),
-            player=_shipped("player/player.js"),
-            player_style=_shipped("player/player.css"),
+            player=Markup(player.script()),
+            player_style=Markup(player.style()),
             playback=embedded(result.get("playback") or []),
         )
     )
@@ -73,10 +73,6 @@ def _coverage(coverage: Any) -> dict[str, Any]:
     sentences = coverage.get("sentences") or [coverage.get("because")]
     told = {key: value for key, value in coverage.items() if key not in ("covers_yaw", "covers_space", "because", "sentences")}
     return {"sentences": [line for line in sentences if line], "numbers": tables.flat(told)}
-
-
-def _shipped(name: str) -> Markup:
-    return Markup((files("forecasting.evaluation") / name).read_text(encoding="utf-8"))
 
 
 def _environment() -> Environment:

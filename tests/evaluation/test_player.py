@@ -1,24 +1,23 @@
-"""The page in a real browser: it fits telephones and screens, plays, turns, and takes keys."""
+"""The report's page in a real browser: it fits telephones and screens, plays, turns, and takes keys."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
+from forecasting import player
 from forecasting.evaluation._report_figures import draw_all
 from forecasting.evaluation._report_page import render_report
 from forecasting.testing.reports import example_errors, example_result
 
-PLAYER = Path(__file__).parents[2] / "forecasting" / "evaluation" / "player"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TURN = 'input[aria-label="turn the input"]'
 TIME = 'input[aria-label="time"]'
 
 
 def test_the_player_is_small_and_fetches_nothing():
-    text = (PLAYER / "player.js").read_text(encoding="utf-8")
-    assert len(text.encode()) < 15_000
-    for word in ("http:", "https:", "fetch(", "import(", "innerHTML", "eval("):
+    text = player.script()
+    assert len(text.encode()) < 25_000
+    for word in ("http:", "https:", "fetch(", "import ", "import(", "export ", "innerHTML", "eval("):
         assert word not in text
 
 
@@ -72,7 +71,7 @@ def opened(browser, pages):
 
 
 def drawn(page):
-    return page.evaluate("document.querySelector('canvas[tabindex]').toDataURL()")
+    return page.evaluate("document.querySelector('.player-stage canvas').toDataURL()")
 
 
 def clock(page):
@@ -93,7 +92,7 @@ def test_the_page_fits(opened, name, width):
     assert page.title() != "taken"
     page.emulate_media(media="print")
     assert not page.is_visible(TIME)
-    assert page.is_visible("canvas[tabindex]")
+    assert page.is_visible(".player-stage")
 
 
 @pytest.mark.slow
@@ -130,16 +129,18 @@ def test_turning_shows_what_the_model_says(opened):
 @pytest.mark.slow
 def test_keys_look_around_play_and_zoom(opened):
     page = opened()
-    page.focus("canvas[tabindex]")
-    for key in ("ArrowLeft", "ArrowUp", "+", "-"):
+    page.focus(".player-stage")
+    for key in ("ArrowLeft", "ArrowRight", "Shift+ArrowLeft", "Shift+ArrowUp", "+", "-", "[", "]"):
         before = drawn(page)
         page.keyboard.press(key)
         assert drawn(page) != before, key
+    page.keyboard.press("ArrowLeft")
+    assert clock(page) == "+1.50 s"
     page.keyboard.press(" ")
     assert page.inner_text(".player button") == "Pause"
     before = drawn(page)
     page.mouse.wheel(0, -200)
-    page.wait_for_function("before => document.querySelector('canvas[tabindex]').toDataURL() !== before", arg=before)
+    page.wait_for_function("before => document.querySelector('.player-stage canvas').toDataURL() !== before", arg=before)
 
 
 @pytest.mark.slow
@@ -150,6 +151,6 @@ def test_without_motion_it_goes_from_frame_to_frame(opened):
     seen = set()
     for _ in range(12):
         page.wait_for_timeout(100)
-        seen.add(float(page.get_attribute("canvas[tabindex]", "data-time")))
+        seen.add(float(page.get_attribute(".player-stage", "data-time")))
     assert seen <= {-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0}
     assert len(seen) > 1
