@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 TOLD = "the model could not break it: train with relaxation=mixed"
 SIZE = 1e-6
 """Σ |M|² below which relaxed maps have no preferred axis."""
-ALIGNED = 6
+ALIGNED = 4
 """Batches of windows on which a network is turned to where it forecasts best."""
 PURE = 0.999
 """Share of |M|² about one axis from which a network has no other."""
@@ -58,7 +58,7 @@ class Settings:
     learn: int = 2000
     test: int = 2000
     residual: int = 256
-    draws: int = 8
+    draws: int = 4
     seed: int = 0
 
 

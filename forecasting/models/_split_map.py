@@ -1,6 +1,6 @@
 """A matrix between irreps, split along nested groups, with a level for each part."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 import torch
@@ -25,6 +25,7 @@ class SplitMap(nn.Module):
         held: (slots,) factor on each γ: 0 drops a part for good.
         dial: () factor on every γ: 0 is the strict network.
         chain: the split.
+        ready: M, where it was worked out beforehand, see `effective_maps`.
 
     Args:
         irreps_in, irreps_out: e3nn notation; bias: whether there is one.
@@ -48,6 +49,12 @@ class SplitMap(nn.Module):
         self.gamma = nn.Parameter(torch.ones(slots), requires_grad=False)
         self.register_buffer("held", torch.ones(slots))
         self.register_buffer("dial", torch.ones(()))
+        self.ready: Tensor | None = None
+
+    @property
+    def kind(self) -> Hashable:
+        """Maps of one kind differ in their matrices and levels only."""
+        return type(self), self.irreps_in, self.irreps_out, self.chain.groups
 
     def split_along(self, chain: Sequence[str]) -> None:
         """Split along another chain from now on; W and γ stay as they are.
@@ -64,8 +71,14 @@ class SplitMap(nn.Module):
 
     def effective(self) -> Tensor:
         """(d_out, d_in [+ 1]) M, with the bias as last column."""
-        factors = self.dial * self.gammas
-        return self.chain.combine(self.matrix, torch.cat([factors.new_zeros(self.first), factors]))
+        return self.effective_together([self])[0] if self.ready is None else self.ready
+
+    @staticmethod
+    def effective_together(maps: Sequence["SplitMap"]) -> list[Tensor]:
+        """`effective` of each of several maps that differ in their matrices and levels only, in one pass."""
+        factors = torch.stack([each.dial * each.gammas for each in maps])
+        whole = torch.cat([factors.new_zeros(len(maps), maps[0].first), factors], dim=1)
+        return list(maps[0].chain.combine(torch.stack([each.matrix for each in maps]), whole).unbind())
 
     def remainder(self) -> Tensor:
         """(d_out, d_in [+ 1]) Σ_{k ≥ first} W_k, whatever the levels."""
@@ -80,8 +93,6 @@ class SplitMap(nn.Module):
     @staticmethod
     def sizes_together(maps: Sequence["SplitMap"]) -> list[Tensor]:
         """(K,) `sizes` of each of several maps that differ in their matrices only, in one pass."""
-        if not maps:
-            return []
         squares = maps[0].chain.squared_norms(torch.stack([each.matrix for each in maps]))[:, maps[0].first :]
         return list((squares + _TINY).sqrt().unbind())
 

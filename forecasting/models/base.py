@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
 from forecasting.models.place import PlaceFrame
+from forecasting.models.relaxed import effective_maps
 from forecasting.plain import call
 from forecasting.registry import Registry
 
@@ -36,6 +37,7 @@ class Forecaster(nn.Module, ABC):
         schema: of the graphs it takes.
         needs_training: False for forecasters without parameters.
         place: how nodes' places in the world are measured; None where the model cannot know them.
+        relaxed: its relaxed maps; none in a strict network.
     """
 
     needs_training: bool = True
@@ -45,6 +47,7 @@ class Forecaster(nn.Module, ABC):
         super().__init__()
         self.schema = schema
         self.place = None
+        self.relaxed = nn.ModuleList()
 
     @abstractmethod
     def displacement(self, batch: GraphBatch) -> Tensor:
@@ -52,7 +55,8 @@ class Forecaster(nn.Module, ABC):
 
     def forward(self, batch: GraphBatch) -> Hypotheses:
         """Forecast every graph of the batch; planar data stay in their plane."""
-        moved = self.displacement(batch)
+        with effective_maps(self.relaxed):
+            moved = self.displacement(batch)
         if moved.dim() == 3:
             moved = moved.unsqueeze(1)
         if self.schema.dim == 2:

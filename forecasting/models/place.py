@@ -37,9 +37,11 @@ class PlaceMap(SplitMap):
         super().__init__("1x1o", irreps_out, False, chain, std)
         self.register_buffer("across", torch.eye(3))
 
-    def effective(self) -> Tensor:
-        """(d_out, 3) M."""
-        return super().effective() @ self.across.to(self.matrix)
+    @staticmethod
+    def effective_together(maps: Sequence[SplitMap]) -> list[Tensor]:
+        """See `SplitMap.effective_together`; (d_out, 3) each."""
+        across = [each.get_buffer("across").to(each.matrix) for each in maps]
+        return [whole @ seen for whole, seen in zip(SplitMap.effective_together(maps), across, strict=True)]
 
     def forward(self, place: Tensor) -> Tensor:
         """(…, 3) -> (…, d_out)."""

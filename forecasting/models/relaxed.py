@@ -128,17 +128,36 @@ def place_layers(model: nn.Module) -> dict[str, PlaceMap]:
 
 
 def part_sizes(layers: Sequence[Relaxed]) -> list[Tensor]:
-    """(K,) `sizes` of every layer; maps of one kind and one chain are taken in one pass."""
-    kinds: dict[Hashable, list[int]] = {}
-    for index, layer in enumerate(layers):
-        split = (type(layer), layer.irreps_in, layer.irreps_out, layer.chain.groups) if isinstance(layer, SplitMap) else index
-        kinds.setdefault(split, []).append(index)
+    """(K,) `sizes` of every layer; maps of one kind are taken in one pass."""
     found: dict[int, Tensor] = {}
-    for places in kinds.values():
+    for places in _kinds(layers):
         same = [layers[index] for index in places]
-        sizes = SplitMap.sizes_together([layer for layer in same if isinstance(layer, SplitMap)]) or [same[0].sizes()]
-        found |= dict(zip(places, sizes, strict=True))
+        split = [layer for layer in same if isinstance(layer, SplitMap)]
+        found |= dict(zip(places, SplitMap.sizes_together(split) if split else [same[0].sizes()], strict=True))
     return [found[index] for index in range(len(layers))]
+
+
+@contextmanager
+def effective_maps(relaxed: nn.ModuleList) -> Iterator[None]:
+    """M of every relaxed map worked out at once, those of one kind in one pass, while a model looks at one batch."""
+    layers = list(split_layers(relaxed).values()) if len(relaxed) else []
+    try:
+        for places in _kinds(layers):
+            same = [layers[index] for index in places]
+            for layer, whole in zip(same, same[0].effective_together(same), strict=True):
+                layer.ready = whole
+        yield
+    finally:
+        for layer in layers:
+            layer.ready = None
+
+
+def _kinds(layers: Sequence[Relaxed]) -> list[list[int]]:
+    """Indices of the layers of each kind; a branch is alone."""
+    found: dict[Hashable, list[int]] = {}
+    for index, layer in enumerate(layers):
+        found.setdefault(layer.kind if isinstance(layer, SplitMap) else index, []).append(index)
+    return list(found.values())
 
 
 @contextmanager

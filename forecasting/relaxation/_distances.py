@@ -41,7 +41,7 @@ class Stacks(nn.Module):
 
     def effective(self, model: Forecaster) -> list[Tensor]:
         """(L, d_out, d_in + 1) effective maps of each shape."""
-        return [torch.stack([layer.effective() for layer in layers]) for layers in self.layers(model)]
+        return [torch.stack(layers[0].effective_together(layers)) for layers in self.layers(model)]
 
     def measured(self, model: Forecaster, measures: Iterable[Measure]) -> Tensor:
         """(all L, n) squares of every map by a measure (L, d_out, d_in + 1) -> (L, n) for each shape."""

@@ -80,7 +80,7 @@ class Coefficients(Constants):
 
         Args:
             matrix: (…, dim_out, dim_in).
-            factors: (count,), may need gradients.
+            factors: (count,), or (L, count) for L matrices; may need gradients.
         """
         stack = self._stacked(matrix)
         weights = factors.to(stack).expand(len(stack), self.count)
