@@ -1,0 +1,154 @@
+"""Scenes as the model wants them, and the way back to the numbers of the file."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.errors import DataError, UsageError
+from forecasting.inference.labels import Labels
+from forecasting.packages.package import Package
+from forecasting.symmetry.transforms import Orthogonal, rotation_about
+from forecasting.trajectories.memory_map import MemoryMap, rows_of
+from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.units import conversion
+
+Float = NDArray[np.float64]
+CLOCK_MATCH = 0.01
+NODES_PER_GROUP = 8192
+ENTRIES_PER_GROUP = 1 << 20
+"""Frames x nodes of the scenes that are held together; a larger scene is held alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneGroup:
+    """Scenes of one dimension, unit, frame, kind of node id and set of fields, together until they fill a batch.
+
+    Attributes:
+        scenes: as they were read.
+        rows: the same in the package's unit and frame, as flat arrays.
+        factor: package units per unit of the scenes.
+        turn: from the scenes' frame to the package's, None where they agree.
+    """
+
+    scenes: tuple[Trajectory, ...]
+    rows: MemoryMap
+    factor: float
+    turn: Orthogonal | None
+
+    @classmethod
+    def of(cls, scenes: Sequence[Trajectory], package: Package, extra_types: int) -> "SceneGroup":
+        """Check and convert scenes that stand in one group.
+
+        Args:
+            scenes: at least one; package: what they are for; extra_types: edge types that the topology adds to the data's own.
+
+        Raises:
+            DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
+            UsageError: if its unit or frame cannot be converted.
+        """
+        for scene in scenes:
+            _check(scene, package)
+        factor, turn = _conversion(scenes[0], package)
+        known = package.schema
+        inner = [_known_only(scene, package) for scene in scenes]
+        if factor != 1.0 or scenes[0].unit.name != package.unit:
+            inner = [scene.in_unit(package.unit) for scene in inner]
+        if turn is not None:
+            inner = [scene.transformed(turn) for scene in inner]
+        own_edges = known.edge_types[: len(known.edge_types) - extra_types]
+        return cls(tuple(scenes), rows_of(inner, known.node_types, own_edges), factor, turn)
+
+    def back(self, positions: Float) -> Float:
+        """(..., D) in the package's unit and frame -> numbers of the file."""
+        if self.turn is not None:
+            positions = Orthogonal(self.turn.matrix.T).act(positions, "1o", translates=True)
+        return self.scenes[0].unit.to_file(positions / self.factor)
+
+    @cached_property
+    def node_ids(self) -> Labels:
+        """Of every node of every scene, as in the files."""
+        return Labels.of([scene.node_ids for scene in self.scenes])
+
+    @cached_property
+    def node_types(self) -> Labels:
+        """Of every node of every scene, as in the files."""
+        return Labels.of([scene.node_types for scene in self.scenes])
+
+
+def scene_groups(scenes: Iterable[Trajectory]) -> Iterator[list[Trajectory]]:
+    """Scenes in their order, those that can share a `SceneGroup` together."""
+    group: list[Trajectory] = []
+    kind: Any = None
+    nodes = entries = 0
+    for scene in scenes:
+        fields = {name: (item.per_frame, item.values.shape[-1]) for name, item in scene.fields.items()}
+        this = (scene.dim, scene.unit, scene.frame, scene.node_ids.dtype.kind in "iu", fields)
+        if group and (this != kind or nodes >= NODES_PER_GROUP or entries + scene.valid.size > ENTRIES_PER_GROUP):
+            yield group
+            group, nodes, entries = [], 0, 0
+        group.append(scene)
+        kind, nodes, entries = this, nodes + len(scene.node_ids), entries + scene.valid.size
+    if group:
+        yield group
+
+
+def _where(scene: Trajectory) -> str:
+    return f"{scene.source.path or 'input'}: scene '{scene.scene}'"
+
+
+def _check(scene: Trajectory, package: Package) -> None:
+    known = package.schema
+    if scene.dim != known.dim:
+        raise DataError(f"{_where(scene)} has {scene.dim} coordinates; the model was trained on {known.dim}")
+    missing = sorted(set(package.fields) - set(scene.fields))
+    if missing:
+        raise DataError(f"{_where(scene)} lacks the field '{missing[0]}', which the model was trained with; add it to the file")
+    if len(known.node_types) > 1 and (unknown := sorted(set(scene.node_types.tolist()) - set(known.node_types))):
+        raise DataError(f"{_where(scene)} has nodes of type '{unknown[0]}'; the model knows {', '.join(known.node_types)}")
+    if len(scene.time) == 1 and package.window.history > 1:
+        raise DataError(f"{_where(scene)} has a single frame; the model needs a history of {package.window.history}")
+    dt = scene.dt if len(scene.time) > 1 else package.dt
+    if abs(dt - package.dt) > CLOCK_MATCH * package.dt:
+        raise DataError(
+            f"{_where(scene)} has {1 / dt:.6g} frames/s; the model was trained at {1 / package.dt:.6g}. Say the true rate "
+            "with --rate, or bring the file to the model's rate with `forecast ingest --resample`"
+        )
+
+
+def _known_only(scene: Trajectory, package: Package) -> Trajectory:
+    """The scene with the only type that the model knows, and without connections of types that it does not know."""
+    if len(package.schema.node_types) == 1 and (scene.node_types != package.schema.node_types[0]).any():
+        scene = replace(scene, node_types=np.full(len(scene.node_ids), package.schema.node_types[0]))
+    known = np.isin(scene.edge_types, package.schema.edge_types) if len(scene.edges) else np.ones(0, dtype=bool)
+    if known.all():
+        return scene
+    return replace(scene, edges=scene.edges[known], edge_types=scene.edge_types[known])
+
+
+def _conversion(scene: Trajectory, package: Package) -> tuple[float, Orthogonal | None]:
+    try:
+        factor = conversion(scene.unit.name, package.unit)
+    except UsageError as error:
+        raise UsageError(f"{_where(scene)} is in {scene.unit.name}, the model in {package.unit}: {error}") from None
+    if scene.frame.handedness != package.frame.handedness:
+        raise UsageError(
+            f"{_where(scene)} has a {scene.frame.handedness}-handed frame, the model a {package.frame.handedness}-handed one"
+        )
+    if scene.frame.up in (package.frame.up, "none") or package.frame.up == "none":
+        return factor, None
+    return factor, Orthogonal(_between(scene.frame.up_vector, package.frame.up_vector), "up axis")
+
+
+def _between(source: Float | None, target: Float | None) -> Float:
+    """(3, 3) rotation that takes one axis direction to another."""
+    if source is None or target is None:
+        return np.eye(3)
+    axis = np.cross(source, target)
+    if not axis.any():
+        axis = np.roll(source, 1)
+        return np.eye(3) if source @ target > 0 else rotation_about(axis, np.pi)
+    return rotation_about(axis, np.pi / 2)
