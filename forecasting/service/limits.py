@@ -1,0 +1,54 @@
+"""How much one request, and all of them together, may ask for."""
+
+from dataclasses import dataclass, fields
+
+from forecasting.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the service takes; every number is at least 1.
+
+    Attributes:
+        bytes: of one body; memory: [bytes] of all bodies that are being read or waiting.
+        scenes, frames, nodes, edges: of one request; frames and nodes of each of its scenes, edges of each graph.
+        forecasts: of one request, where it asks for several anchors.
+        positions: nodes × hypotheses × steps that one request is answered with.
+        draws: of a residual.
+        queue: requests that wait, for each package.
+        seconds: from a request's last byte to its answer.
+    """
+
+    bytes: int = 8 << 20
+    memory: int = 256 << 20
+    scenes: int = 1024
+    frames: int = 20_000
+    nodes: int = 2_000
+    edges: int = 200_000
+    forecasts: int = 4096
+    positions: int = 500_000
+    draws: int = 32
+    queue: int = 256
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not value > 0:
+                raise UsageError(f"the limit on {item.name} must be positive, found {value}")
+
+
+MEANINGS = {
+    "bytes": "of one body",
+    "memory": "bytes of all bodies being read or waiting",
+    "scenes": "in one request",
+    "frames": "in one scene",
+    "nodes": "in one scene",
+    "edges": "in the graph of one scene",
+    "forecasts": "in one answer",
+    "positions": "in one answer: nodes × hypotheses × steps",
+    "draws": "of a residual, for each group",
+    "queue": "requests that may wait, for each package",
+    "seconds": "until an answer must be there",
+}
+"""For the options of the command line."""

@@ -1,0 +1,110 @@
+"""The envelopes of requests, and the shapes of answers for the OpenAPI document.
+
+Arrays of numbers are left as parsed lists here; `scenes` turns them into numpy arrays and says what is wrong with them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_POINT = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
+_FRAME = {"type": "array", "items": {"anyOf": [_POINT, {"type": "null"}]}, "minItems": 1}
+_VALUES: dict[str, Any] = {"type": "array", "items": {}, "description": "nodes (× components), or frames × nodes (× components)"}
+_FIELD = {
+    "anyOf": [
+        _VALUES,
+        {
+            "type": "object",
+            "properties": {"values": _VALUES, "unit": {"type": "string"}},
+            "required": ["values"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+Points = Annotated[Any, WithJsonSchema({"type": "array", "items": _FRAME, "minItems": 1})]
+Times = Annotated[Any, WithJsonSchema({"anyOf": [{**_NUMBERS, "minItems": 1}, {"type": "null"}]})]
+Ids = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+                {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+_PAIR = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
+Pairs = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": _PAIR}, {"type": "null"}]})]
+Fields = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "null"}]})
+]
+Name = Annotated[str, Field(max_length=200)]
+UnitText = Annotated[str, Field(max_length=200, examples=["m"])]
+Up = Literal["none", "x", "y", "z", "+x", "-x", "+y", "-y", "+z", "-z"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A body whose members are all known and have the right type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Numbers(Strict):
+    """What the numbers of a scene mean; what a scene says itself wins over what is said for all."""
+
+    unit: UnitText | None = None
+    up: Up | None = None
+    handedness: Literal["right", "left"] | None = None
+    dt: Seconds | None = None
+
+
+class Scene(Numbers):
+    """The motion of nodes up to the frame to forecast from."""
+
+    positions: Points
+    scene: Name | None = None
+    time: Times = None
+    node_ids: Ids = None
+    node_types: list[Name] | None = None
+    edges: Pairs = None
+    edge_types: list[Name] | None = None
+    fields: Fields = None
+
+
+class IntervalWish(Strict):
+    """Regions that hold the truth with probability `level`, at each step, or at all steps together (`joint`)."""
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+    joint: bool = False
+
+
+class ResidualWish(Strict):
+    """How far the model is from moving along with this input: groups (the usual ones if none is named), draws of each."""
+
+    groups: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=32)] | None = None
+    draws: Annotated[int, Field(ge=2)] = 8
+
+
+class PredictBody(Numbers):
+    """Scenes to forecast."""
+
+    scenes: Annotated[list[Scene], Field(min_length=1)]
+    package: Name | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    interval: IntervalWish | None = None
+    residual: ResidualWish | None = None
+
+
+class DiagnoseBody(Numbers):
+    """Scenes on which the model's symmetry is measured."""
+
+    scenes: Annotated[list[Scene], Field(min_length=1)]
+    package: Name | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    groups: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=32)] | None = None
+    draws: Annotated[int, Field(ge=2)] = 8
