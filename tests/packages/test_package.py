@@ -1,7 +1,6 @@
 """Packages: whole, checked, and never more than data."""
 
 import contextlib
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -12,53 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.errors import PackageError
-from forecasting.graphs.build import GraphBuilder, schema_of
 from forecasting.graphs.topology import Radius
-from forecasting.models import build_model
-from forecasting.packages import Package, load_package, save_package
-from forecasting.testing.scenes import random_dataset
-from forecasting.trajectories.normalization import Normalization
-from forecasting.trajectories.windows import WindowSpec
-
-ARGUMENTS = {"hidden": 6, "layers": 2}
+from forecasting.packages import load_package, save_package
+from forecasting.testing.packages import assert_same, seal, small_package
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
-    dataset = random_dataset(folder / "data")
-    spec, topology = WindowSpec(2, (1, 3)), Radius(2.0)
-    windows = dataset.windows(spec, dataset.anchors(spec))
-    schema = schema_of(dataset.manifest, spec, topology)
-    normalization = Normalization.fit(windows)
-    model = build_model("egnn", schema, ARGUMENTS)
-    package = Package(
-        model="egnn",
-        arguments=ARGUMENTS,
-        schema=schema,
-        window=spec,
-        topology="radius",
-        topology_arguments={"radius": 2.0},
-        normalization=normalization,
-        dt=0.1,
-        unit="m",
-        frame=dataset.manifest.frame,
-        fields=dataset.manifest.fields,
-        weights=model.state_dict(),
-        card={"seed": 0, "note": "ünïcode"},
-        symmetry={"groups": [{"group": "O(3)", "data": "kept"}]},
-        calibration={"kind": "split", "radii": [[0.1, 0.2]]},
-    )
-    batch = GraphBuilder(schema, topology, normalization).build(windows)
-    return save_package(package, folder / "package"), package, model.eval(), batch
+    package, windows = small_package(folder / "data")
+    return save_package(package, folder / "package"), package, package.forecaster(), package.builder().build(windows)
 
 
 def test_what_comes_back_is_what_went_in(made):
     folder, package, model, batch = made
     loaded = load_package(folder)
-    for name in (item.name for item in dataclasses.fields(Package) if item.name != "weights"):
-        assert getattr(loaded, name) == getattr(package, name), name
-    assert all(torch.equal(loaded.weights[name], value) for name, value in package.weights.items())
+    assert_same(loaded, package)
     assert torch.equal(loaded.forecaster()(batch).displacement, model(batch).displacement)
     assert loaded.builder().topology == Radius(2.0)
 
@@ -72,8 +40,7 @@ def test_a_package_of_the_first_version_is_still_read(tmp_path):
     old = load_package(Path(__file__).parent / "version-1")
     assert (old.model, old.symmetry, old.calibration) == ("egnn", None, None)
     new = load_package(save_package(old, tmp_path / "new"))
-    assert {**vars(new), "weights": None} == {**vars(old), "weights": None}
-    assert all(torch.equal(new.weights[name], value) for name, value in old.weights.items())
+    assert_same(new, old)
 
 
 def copy(made, tmp_path):
@@ -85,8 +52,27 @@ def edited(**changes):
         card = json.loads((folder / "package.json").read_text())
         card.update(changes)
         (folder / "package.json").write_text(json.dumps(card))
+        seal(folder)
 
     return edit
+
+
+def replaced(folder, old, new):
+    path = folder / "package.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def linked(folder):
+    (folder / "weights.safetensors").rename(folder / "elsewhere")
+    (folder / "weights.safetensors").symlink_to(folder / "elsewhere")
+
+
+def swapped(folder):
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "weights.safetensors"
+    save_file({name: value + 1 for name, value in load_file(path).items()}, path)
 
 
 def truncated(name, size):
@@ -103,11 +89,13 @@ def poisoned(folder):
     weights = load_file(folder / "weights.safetensors")
     next(iter(weights.values())).view(-1)[0] = float("nan")
     save_file(weights, folder / "weights.safetensors")
+    seal(folder)
 
 
 def giant_header(folder):
     path = folder / "weights.safetensors"
     path.write_bytes((1 << 62).to_bytes(8, "little") + path.read_bytes()[8:])
+    seal(folder)
 
 
 DAMAGE = {
@@ -117,12 +105,27 @@ DAMAGE = {
     "json of another kind": (lambda folder: (folder / "package.json").write_text("[1]"), "damaged"),
     "not text": (lambda folder: (folder / "package.json").write_bytes(b"\xff\xfe"), "damaged"),
     "deep json": (lambda folder: (folder / "package.json").write_text("[" * 100_000), "damaged"),
-    "future version": (edited(schema_version=99), "schema version 99"),
+    "future version": (lambda folder: replaced(folder, '"schema_version": 2', '"schema_version": 99'), "schema version 99"),
+    "changed by hand": (lambda folder: replaced(folder, '"dt": 0.1', '"dt": 0.2'), "changed since it was written"),
+    "swapped weights": (swapped, "changed since it was written"),
+    "a link": (linked, "is a link"),
+    "a folder": (lambda folder: [(folder / "package.json").unlink(), (folder / "package.json").mkdir()], "not a plain file"),
+    "a pipe": (lambda folder: [(folder / "package.json").unlink(), os.mkfifo(folder / "package.json")], "not a plain file"),
+    "named twice": (lambda folder: replaced(folder, '"dt": 0.1', '"dt": 0.1, "dt": 0.1'), "'dt' is there twice"),
+    "no number": (lambda folder: replaced(folder, '"dt": 0.1', '"dt": NaN'), "NaN is not a number"),
+    "infinite": (lambda folder: replaced(folder, '"dt": 0.1', '"dt": 1e999'), "too large a number"),
+    "huge whole number": (lambda folder: replaced(folder, '"dt": 0.1', '"dt": 1' + "0" * 5000), "too large a number"),
+    "unknown name": (edited(hook="os.system"), "unknown name 'hook'"),
+    "nested deep": (edited(card={"a": json.loads("[" * 200 + "]" * 200)}), "nested more than"),
+    "huge width": (edited(arguments={"hidden": 10**9, "layers": 2}), "arguments.hidden is 1000000000"),
+    "large width": (edited(arguments={"hidden": 10**6, "layers": 2}), "much larger than its weights"),
+    "many layers": (edited(arguments={"hidden": 6, "layers": 10**6}), "much larger than its weights"),
+    "unknown topology": (edited(topology="os"), "unknown graph 'os'"),
     "unknown model": (edited(model="os.system"), "unknown model"),
     "unknown argument": (edited(arguments={"command": "rm"}), "no argument 'command'"),
     "wrong width": (edited(arguments={"hidden": 7, "layers": 2}), "has shape"),
     "wrong type": (edited(arguments={"hidden": "six", "layers": 2}), "egnn"),
-    "no window": (edited(window=None), "damaged"),
+    "no window": (edited(window=None), "package.window is None, expected an object"),
     "negative length": (edited(normalization={"length": -1.0, "time": 1.0}), "positive"),
     "truncated weights": (truncated("weights.safetensors", -9), "damaged"),
     "empty weights": (truncated("weights.safetensors", 0), "damaged"),
@@ -148,7 +151,7 @@ def test_any_flipped_bit_is_refused_or_harmless(made, tmp_path_factory, place, b
     content[place % len(content)] ^= 1 << bit
     (folder / name).write_bytes(content)
     with contextlib.suppress(PackageError):
-        load_package(folder).forecaster()
+        assert_same(load_package(folder), made[1])
 
 
 def test_saving_replaces_the_old_package_whole(made, tmp_path):
