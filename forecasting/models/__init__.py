@@ -1,5 +1,5 @@
 """Who forecasts: models under one contract."""
 
-from forecasting.models.base import MODELS, Forecaster, Hypotheses, build_model
+from forecasting.models.base import MODELS, Forecaster, Hypotheses, Readout, build_model
 
-__all__ = ["MODELS", "Forecaster", "Hypotheses", "build_model"]
+__all__ = ["MODELS", "Forecaster", "Hypotheses", "Readout", "build_model"]

@@ -7,6 +7,7 @@ from forecasting.models.aggregate import edge_sum
 from forecasting.models.mlp import perceptron
 
 _TINY = 1e-12
+_APART = 1e-3  # what tells hypotheses apart at first
 
 
 def squashed(vectors: Tensor) -> Tensor:
@@ -56,28 +57,39 @@ class VectorRound(nn.Module):
 
 
 class Correction(nn.Module):
-    """(N, H, 3) to be added to the integrated forecast; 0 at first.
+    """(N, K, H, 3) to be added to the integrated forecast; 0 at first, or nearly so where K > 1.
 
     Args:
         nodes: width of the scalars of nodes; edges: of edges.
         inputs: channels of vectors; shares: of which the last so many may leave as they came; directions: vectors of edges.
-        hidden: width of scalars and number of vectors; layers: rounds; horizon: H.
+        hidden: width of scalars and number of vectors; layers: rounds; horizon: H; count: K.
     """
 
     def __init__(
-        self, nodes: int, edges: int, inputs: int, shares: int, directions: int, hidden: int, layers: int, horizon: int
+        self,
+        nodes: int,
+        edges: int,
+        inputs: int,
+        shares: int,
+        directions: int,
+        hidden: int,
+        layers: int,
+        horizon: int,
+        count: int = 1,
     ) -> None:
         super().__init__()
-        self.horizon, self.shares = horizon, shares
+        self.count, self.shares = count, shares
         self.embedding = nn.Linear(nodes, hidden)
         self.start = nn.Linear(inputs, hidden, bias=False)
         self.rounds = nn.ModuleList(VectorRound(hidden, hidden, edges, directions) for _ in range(layers))
-        self.gate = nn.Linear(hidden, horizon)
-        self.out = nn.Linear(hidden, horizon, bias=False)
-        self.share = nn.Linear(hidden, horizon * shares)
+        self.gate = nn.Linear(hidden, count * horizon)
+        self.out = nn.Linear(hidden, count * horizon, bias=False)
+        self.share = nn.Linear(hidden, count * horizon * shares)
         for layer in (self.out, self.share):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.share.bias)
+        if count > 1:
+            nn.init.normal_(self.out.weight, std=_APART)
 
     def forward(
         self,
@@ -87,10 +99,10 @@ class Correction(nn.Module):
         edge_scalars: Tensor,
         directions: Tensor,
         inverse_degree: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Scalars (N, …), vectors (N, C, 3), edge scalars (E, …) and directions (E, D, 3).
 
-        What leaves is gate · (V W) + Σ_c tanh(s_c(h)) u_c, with u the last vectors as they came.
+        What leaves is gate · (V W) + Σ_c tanh(s_c(h)) u_c, with u the last vectors as they came, and h (N, F).
         """
         source, target = edge_index
         h = self.embedding(scalars)
@@ -99,6 +111,6 @@ class Correction(nn.Module):
         for layer in self.rounds:
             h, V = layer(h, V, source, target, edge_scalars, ways, inverse_degree)
         gated = torch.sigmoid(self.gate(h))[:, None] * self.out(V)
-        share: Tensor = torch.tanh(self.share(h)).view(-1, self.horizon, self.shares)
+        share: Tensor = torch.tanh(self.share(h)).unflatten(1, (-1, self.shares))
         shared = torch.bmm(share, vectors[:, -self.shares :])
-        return gated.transpose(1, 2) + shared
+        return (gated.transpose(1, 2) + shared).unflatten(1, (self.count, -1)), h

@@ -1,6 +1,7 @@
 """Equivariant graph neural operator (Xu, Han, Lou et al., ICML 2024)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,10 @@ from forecasting.graphs.features import GraphSchema
 from forecasting.models._edges import EdgeLayout
 from forecasting.models._egnn_layer import EGNNLayer
 from forecasting.models._temporal import TemporalScalars, TemporalVectors, lead_embedding
-from forecasting.models.base import MODELS, Forecaster
+from forecasting.models.base import MODELS, Forecaster, Readout
 from forecasting.models.baselines import constant_velocity
 from forecasting.models.egnn import STARTS
+from forecasting.models.heads import build_head
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
 from forecasting.models.place import place_frame
 from forecasting.models.relaxed import relaxed_maps
@@ -43,6 +45,7 @@ class EGNO(Forecaster):
         scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
         chain: groups from large to small along which one map per layer is relaxed, from (h: F×0e, x: 1o, v: C×1o) of a frame to
             what is added to all three, in the last layer to x only. An empty chain gives the strict network.
+        head: what is made of the last layer, see `heads.build_head`; it reads the mean of h over the frames.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class EGNO(Forecaster):
         scalars: Sequence[str] | None = None,
         products: Sequence[str] | None = None,
         chain: Sequence[str] = (),
+        head: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(schema)
         if start not in STARTS:
@@ -66,6 +70,8 @@ class EGNO(Forecaster):
         if time_width < 2 or time_width % 2:
             raise UsageError(f"egno: time_width must be even and at least 2, found {time_width}")
         self.start, self.time_width, frames = start, time_width, schema.horizon
+        self.ending = build_head(head, hidden, schema)
+        count = self.ending.count
         self.node_inputs = NodeInvariants(schema, scalars)
         self.edge_inputs = EdgeInvariants(schema, products)
         self.embedding = nn.Linear(self.node_inputs.width, hidden)
@@ -75,13 +81,14 @@ class EGNO(Forecaster):
         scale = 1e-3 if bounded else 0.1
         self.over_time_vectors = nn.ModuleList(TemporalVectors(1 + vectors, frames, modes, scale) for _ in range(layers))
         self.layers = nn.ModuleList(
-            EGNNLayer(hidden, width, vectors, 1, bounded, last) for last in [False] * (layers - 1) + [True]
+            EGNNLayer(hidden, width, vectors, outputs, bounded, last)
+            for outputs, last in [(1, False)] * (layers - 1) + [(count, True)]
         )
         features = f"{hidden}x0e+{1 + vectors}x1o"
-        self.relaxed = relaxed_maps([(features, features)] * (layers - 1) + [(features, "1x1o")], chain)
+        self.relaxed = relaxed_maps([(features, features)] * (layers - 1) + [(features, f"{count}x1o")], chain)
         self.place = place_frame(chain)
 
-    def displacement(self, batch: GraphBatch) -> Tensor:
+    def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`."""
         frames, nodes, anchor = self.schema.horizon, len(batch.batch), batch.position[:, -1]
         times = self.time_embedding(lead_embedding(batch.lead, self.time_width))
@@ -97,18 +104,19 @@ class EGNO(Forecaster):
             x, vectors = per_node[:, 0], per_node[:, 1:]
             features = torch.cat([h, per_node.flatten(1)], dim=1) if self.relaxed else None
             new, moved = layer(h, x, vectors, edges, layout)
-            x = x + moved[:, 0]
+            ways = x[:, None] + moved
             if features is not None:
                 extra = self.relaxed[index](features, place)
                 if new is not None:
                     new, extra = new + extra[:, : h.shape[1]], extra[:, h.shape[1] :]
                     vectors = vectors + extra[:, 3:].unflatten(1, (-1, 3))
-                x = x + extra[:, :3]
+                ways = ways + extra.unflatten(1, (-1, 3))[:, : ways.shape[1]]
             if new is not None:
                 h = new
-                state = torch.cat([x[:, None], vectors], dim=1).view(frames, nodes, *per_node.shape[1:]).transpose(1, 2)
-        total = x.view(frames, nodes, 3).transpose(0, 1) - anchor[:, None]
-        return total if self.start == "static" else total + constant_velocity(batch)
+                state = torch.cat([ways, vectors], dim=1).view(frames, nodes, *per_node.shape[1:]).transpose(1, 2)
+        total = ways.view(frames, nodes, -1, 3).permute(1, 2, 0, 3) - anchor[:, None, None]
+        known = h.view(frames, nodes, h.shape[1]).mean(0)
+        return Readout(total if self.start == "static" else total + constant_velocity(batch)[:, None], known)
 
 
 def _copies(edge_index: Tensor, times: int, nodes: int) -> Tensor:

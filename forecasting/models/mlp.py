@@ -1,7 +1,8 @@
 """Models without symmetry: a perceptron per node, and a plain graph network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
 from forecasting.models.aggregate import edge_sum
-from forecasting.models.base import MODELS, Forecaster
+from forecasting.models.base import MODELS, Forecaster, Readout
 from forecasting.models.baselines import constant_velocity
+from forecasting.models.heads import Head, build_head
 from forecasting.models.inputs import EdgeInvariants, raw_features, raw_width
 
 
@@ -31,15 +33,18 @@ class MLP(Forecaster):
     Args:
         schema: of the graphs.
         hidden: width; layers: number of hidden layers.
+        head: what is made of the last layer, see `heads.build_head`; None for one forecast.
     """
 
-    def __init__(self, schema: GraphSchema, hidden: int = 128, layers: int = 3) -> None:
+    def __init__(self, schema: GraphSchema, hidden: int = 128, layers: int = 3, head: Mapping[str, Any] | None = None) -> None:
         super().__init__(schema)
-        self.net = perceptron([raw_width(schema), *[hidden] * layers, schema.horizon * 3])
+        self.ending = build_head(head, hidden if layers else raw_width(schema), schema)
+        self.net = perceptron([raw_width(schema), *[hidden] * layers, self.ending.count * schema.horizon * 3])
 
-    def displacement(self, batch: GraphBatch) -> Tensor:
+    def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`."""
-        return constant_velocity(batch) + self.net(raw_features(self.schema, batch)).unflatten(-1, (-1, 3))
+        known = self.net[:-1](raw_features(self.schema, batch))
+        return Readout(constant_velocity(batch)[:, None] + _vectors(self.net[-1](known), self.ending), known)
 
 
 @MODELS.register("gnn")
@@ -49,19 +54,21 @@ class GNN(Forecaster):
     Args:
         schema: of the graphs.
         hidden: width of node and edge features; layers: message-passing rounds.
+        head: what is made of the last layer, see `heads.build_head`; None for one forecast.
     """
 
-    def __init__(self, schema: GraphSchema, hidden: int = 64, layers: int = 4) -> None:
+    def __init__(self, schema: GraphSchema, hidden: int = 64, layers: int = 4, head: Mapping[str, Any] | None = None) -> None:
         super().__init__(schema)
+        self.ending = build_head(head, hidden, schema)
         self.edge_inputs = EdgeInvariants(schema)
         self.embedding = nn.Linear(raw_width(schema), hidden)
         self.edge_nets = nn.ModuleList(
             perceptron([2 * hidden + self.edge_inputs.width, hidden, hidden], last_activation=True) for _ in range(layers)
         )
         self.node_nets = nn.ModuleList(perceptron([2 * hidden, hidden, hidden]) for _ in range(layers))
-        self.decoder = perceptron([hidden, hidden, schema.horizon * 3])
+        self.decoder = perceptron([hidden, hidden, self.ending.count * schema.horizon * 3])
 
-    def displacement(self, batch: GraphBatch) -> Tensor:
+    def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`."""
         source, target = batch.edge_index
         edges = self.edge_inputs(batch)
@@ -69,4 +76,9 @@ class GNN(Forecaster):
         for edge_net, node_net in zip(self.edge_nets, self.node_nets, strict=True):
             messages = edge_net(torch.cat([h[target], h[source], edges], dim=-1))
             h = h + node_net(torch.cat([h, edge_sum(messages, target, len(h))], dim=-1))
-        return constant_velocity(batch) + self.decoder(h).unflatten(-1, (-1, 3))
+        return Readout(constant_velocity(batch)[:, None] + _vectors(self.decoder(h), self.ending), h)
+
+
+def _vectors(outputs: Tensor, head: Head) -> Tensor:
+    """(N, K, H, 3) from (N, K · H · 3)."""
+    return outputs.unflatten(-1, (head.count, head.horizon, 3))

@@ -1,7 +1,7 @@
 """A learned law of motion, integrated, and a network that learns where to trust it."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from forecasting.models._newton_flow import Flow, adaptive, along, thinned
 from forecasting.models._newton_law import Law, LawOfMotion
 from forecasting.models._newton_trust import redescending, trusted
 from forecasting.models.aggregate import degree
-from forecasting.models.base import MODELS, Forecaster
+from forecasting.models.base import MODELS, Forecaster, Readout
 from forecasting.models.baselines import constant_velocity
+from forecasting.models.heads import build_head
 from forecasting.models.inputs import EdgeInvariants, NodeInvariants, node_vectors, vector_channels
 from forecasting.models.place import place_frame
 from forecasting.models.relaxed import BRANCH, RelaxedMap, relaxed_maps
@@ -44,6 +45,7 @@ class Newton(Forecaster):
         correction: width of the correction, 0 for none; rounds: of its messages.
         scalars, products: scalar fields used by nodes, and as products by pairs; None takes all that the data have.
         chain: groups of the relaxed map; empty for a strict model.
+        head: what is made of the correction, see `heads.build_head`; None for one forecast.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Newton(Forecaster):
         scalars: Sequence[str] | None = None,
         products: Sequence[str] | None = None,
         chain: Sequence[str] = (),
+        head: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(schema)
         if min(hidden, fewest, steps, rounds) < 1 or most < fewest or min(bumps, correction) < 0:
@@ -76,14 +79,17 @@ class Newton(Forecaster):
         self.older = nn.Parameter(torch.zeros(schema.velocities - 1))
         self.node_inputs = NodeInvariants(schema, scalars)
         self.edge_inputs = EdgeInvariants(schema, products)
+        self.ending = build_head(head, correction, schema)
         self.correction = None
         if correction:
             nodes, edges = self.node_inputs.width + 5, self.edge_inputs.width + 3
             inputs = vector_channels(schema) + schema.horizon + 2
-            self.correction = Correction(nodes, edges, inputs, schema.horizon + 1, 3, correction, rounds, schema.horizon)
+            self.correction = Correction(
+                nodes, edges, inputs, schema.horizon + 1, 3, correction, rounds, schema.horizon, self.ending.count
+            )
         self.relaxed, self.place = relaxed_maps([self.law.place], chain), place_frame(chain)
 
-    def displacement(self, batch: GraphBatch) -> Tensor:
+    def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`."""
         law = self.law(batch, cast(RelaxedMap, self.relaxed[0]) if len(self.relaxed) else None, self.place)
         x, v = batch.position[:, -1], self._velocity(batch, law)
@@ -95,9 +101,10 @@ class Newton(Forecaster):
         widest = apart.new_zeros(batch.num_graphs).scatter_reduce(0, batch.batch, apart, "amax")
         moved = trusted(coarse, flow.moved, 1 / (1 + widest / _DISAGREEMENT**2), batch.batch)
         if self.correction is None:
-            return moved
-        share = (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
-        return moved + share * self._corrected(batch, flow, coarse.detach(), apart, widest)
+            return Readout(moved)
+        share = (batch.lead / batch.lead[:, -1:])[batch.batch][:, None, :, None]
+        added, known = self._corrected(batch, flow, coarse.detach(), apart, widest)
+        return Readout(moved[:, None] + share * added, known)
 
     def _velocity(self, batch: GraphBatch, law: Law) -> Tensor:
         """(N, 3) at the anchor: the latest one, mixed with older ones, and moved in time by a learned delay."""
@@ -106,8 +113,8 @@ class Newton(Forecaster):
         older = torch.einsum("c,ncd->nd", self.older, (batch.velocity[:, :-1] - v[:, None]) * known)
         return v + older + law.delay * law.pull(batch.position[:, -1])[0]
 
-    def _corrected(self, batch: GraphBatch, flow: Flow, coarse: Tensor, apart: Tensor, widest: Tensor) -> Tensor:
-        """(N, H, 3) what the network adds; it sees the runs without gradients."""
+    def _corrected(self, batch: GraphBatch, flow: Flow, coarse: Tensor, apart: Tensor, widest: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, K, H, 3) what the network adds, and its scalars (N, F); it sees the runs without gradients."""
         source, target = batch.edge_index
         x = batch.position[:, -1]
         moved, straight = flow.moved, constant_velocity(batch)
@@ -129,7 +136,7 @@ class Newton(Forecaster):
         correction = cast(Correction, self.correction)
         inverse_degree = 1 / degree(target, len(x), x.dtype)[:, None]
         edges = torch.cat([pairs, *(_log(value) for value in lengths)], dim=-1)
-        out: Tensor = correction(
+        out: tuple[Tensor, Tensor] = correction(
             torch.cat(scalars, dim=-1), torch.cat(vectors, dim=1), batch.edge_index, edges, ways, inverse_degree
         )
         return out

@@ -1,11 +1,11 @@
 """Steerable E(3)-equivariant graph network (Brandstetter, Hesselink, van der Pol, Bekkers, Welling, ICLR 2022)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from forecasting.errors import UsageError, did_you_mean
 from forecasting.graphs.batch import GraphBatch
@@ -23,14 +23,16 @@ from forecasting.models._segnn_layers import (
 from forecasting.models._tensor_product import CoupleThenProduct, Coupling, Inputs, ProductThenCouple
 from forecasting.models._tensor_product_pattern import Points
 from forecasting.models._tensor_product_sparse import Sparse
-from forecasting.models.base import MODELS, Forecaster
+from forecasting.models.base import MODELS, Forecaster, Readout
 from forecasting.models.baselines import constant_velocity
+from forecasting.models.heads import build_head
 from forecasting.models.place import place_frame
 from forecasting.models.relaxed import relaxed_maps
 
 STARTS = ("static", "constant_velocity")
 SYMMETRIES = ("O(3)", "SO(3)")
 AGGREGATES = {"sum": 0.0, "root": 0.5, "mean": 1.0}
+_LARGEST_DEGREE = 11  # whose couplings e3nn knows
 _LAST = 0.1  # gain of the last weights, so that training starts near the forecast that the network corrects
 
 
@@ -55,6 +57,7 @@ class SEGNN(Forecaster):
             them (first 2F, then F channels of every degree) to their output; `relaxed` holds them layer by layer. An empty chain
             gives the strict network. The first group should be `symmetry`.
         scalars, products: scalar fields used by nodes, and as products by edges; None takes all that the data have.
+        head: what is made of the last layer, see `heads.build_head`; None for one forecast.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class SEGNN(Forecaster):
         chain: Sequence[str] = (),
         scalars: Sequence[str] | None = None,
         products: Sequence[str] | None = None,
+        head: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(schema)
         choices = {"start": (start, STARTS), "symmetry": (symmetry, SYMMETRIES), "aggregate": (aggregate, tuple(AGGREGATES))}
@@ -82,9 +86,12 @@ class SEGNN(Forecaster):
         l_attr = l_max if l_attr is None else l_attr
         if l_max < 0 or l_attr < 0 or l_max + l_attr == 0:
             raise UsageError("segnn: l_max and l_attr must be at least 0, and one of them at least 1")
+        if l_max + l_attr > _LARGEST_DEGREE:
+            raise UsageError(f"segnn: l_max + l_attr must be at most {_LARGEST_DEGREE}, found {l_max + l_attr}")
         self.start, self.power = start, AGGREGATES[aggregate]
         self.couples = couples = Coupling(l_max, l_attr, symmetry == "SO(3)")
         self.channels = channels = max(hidden // (l_max + 1), 1)
+        self.ending = build_head(head, channels, schema)
         self.node_features = NodeFeatures(schema, scalars, l_max + l_attr, couples.odd)
         self.edge_scalars = EdgeScalars(schema, products, bounded)
         given = [Inputs(degree, width) for degree, width in self.node_features.channels.items()]
@@ -93,19 +100,19 @@ class SEGNN(Forecaster):
             SEGNNLayer(couples, channels, self.edge_scalars.width, 1 / sqrt(layers)) for _ in range(layers)
         )
         self.readout = GatedProduct(couples, channels, channels)
-        self.head = CoupleThenProduct(couples, channels, {1: schema.horizon}, _LAST * AFTER_GATE)
+        self.head = CoupleThenProduct(couples, channels, {1: self.ending.count * schema.horizon}, _LAST * AFTER_GATE)
         self.patterns = {"edge": node_pattern(couples), "node": node_pattern(couples)}
         self.patterns |= {"head": node_pattern(couples, [1]), "arriving": arriving_pattern(l_max)}
         once, twice = hidden_irreps(channels, l_max), hidden_irreps(2 * channels, l_max)
         self._places = [(twice, once), (once, once)] * layers
         self.relaxed, self.place = relaxed_maps(self._places, chain), place_frame(chain)
 
-    def displacement(self, batch: GraphBatch) -> Tensor:
+    def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`; under autocast too it computes in the precision of its weights."""
         with torch.autocast(batch.position.device.type, enabled=False):
             return self._displacement(batch)
 
-    def _displacement(self, batch: GraphBatch) -> Tensor:
+    def _displacement(self, batch: GraphBatch) -> Readout:
         nodes = len(batch.position)
         embedding, matrices = self._matrices(batch)
         features, edges = self.node_features(batch), batch.edge_index.shape[1]
@@ -114,9 +121,9 @@ class SEGNN(Forecaster):
         for index, layer in enumerate(self.layers):
             rows = layer(rows, edges, matrices, self.relaxed[2 * index : 2 * index + 2], place)
         hidden = self.readout(rows, nodes, matrices.nodes)
-        moved = self.head(hidden, nodes, matrices.head).view(nodes, 3, -1).transpose(1, 2)
-        total = moved * (batch.lead / batch.lead[:, -1:])[batch.batch][..., None]
-        return total if self.start == "static" else total + constant_velocity(batch)
+        moved = self.head(hidden, nodes, matrices.head).view(nodes, 3, self.ending.count, -1).permute(0, 2, 3, 1)
+        total = moved * (batch.lead / batch.lead[:, -1:])[batch.batch][:, None, :, None]
+        return Readout(total if self.start == "static" else total + constant_velocity(batch)[:, None], hidden[:nodes])
 
     def relaxed_along(self, chain: Sequence[str]) -> "SEGNN":
         """This network, relaxed along a chain of groups from now on: the strict weights stay, the relaxed maps are new.

@@ -12,7 +12,7 @@ import torch
 from forecasting.evaluation.copies import copies_for
 from forecasting.graphs.build import GraphBuilder, schema_of
 from forecasting.graphs.topology import Complete, Nearest, Radius, Skeleton, Topology
-from forecasting.models.base import Forecaster, build_model
+from forecasting.models.base import Forecaster, Hypotheses, build_model
 from forecasting.symmetry.transforms import Orthogonal, random_rotation
 from forecasting.testing.scenes import random_dataset
 from forecasting.trajectories.dataset import Dataset
@@ -71,14 +71,16 @@ class ForecasterContract:
         for topology in TOPOLOGIES:
             model, builder, windows = self.make(dataset, spec, topology, torch.float32)
             batch = builder.build(windows)
-            moved, weights = model(batch)
+            moved, weights, scale = model(batch)
             assert moved.shape == (len(windows.node), weights.shape[1], len(spec.horizon), 3)
             assert torch.allclose(weights.sum(1), torch.ones(len(windows)))
             assert torch.isfinite(moved).all()
             if builder.schema.dim == 2:
                 assert not moved[..., 2].any()
+            assert scale is None or (scale.shape == moved.shape[:3] and (scale > 0).all())
             if model.needs_training:
-                moved.square().mean().backward()
+                spread = 0.0 if scale is None else scale.log().square().mean()
+                (moved.square().mean() + (weights**2).sum(1).mean() + spread).backward()
                 grads = [value.grad for value in model.parameters() if value.grad is not None]
                 assert grads
                 assert all(torch.isfinite(grad).all() for grad in grads)
@@ -87,13 +89,17 @@ class ForecasterContract:
         """A graph alone gives what it gives among others, in any order."""
         model, builder, windows = self.make(dataset, spec)
         batch = builder.build(windows)
-        together, weights = model(batch)
+        together = model(batch)
         order = torch.randperm(batch.num_graphs, generator=torch.Generator().manual_seed(1))[:7]
         for graph in order.tolist():
-            alone, weight = model(batch.select(torch.tensor([graph]), builder.schema))
+            alone = model(batch.select(torch.tensor([graph]), builder.schema))
             first, last = batch.ptr[graph : graph + 2].tolist()
-            torch.testing.assert_close(alone, together[first:last], rtol=0, atol=1e-12)
-            torch.testing.assert_close(weight, weights[graph : graph + 1], rtol=0, atol=1e-12)
+            expected = Hypotheses(
+                together.displacement[first:last],
+                together.weights[graph : graph + 1],
+                None if together.scale is None else together.scale[first:last],
+            )
+            _assert_close(alone, expected, 1e-12)
 
     def test_does_not_depend_on_the_order_of_nodes(self, dataset: Dataset, spec: WindowSpec) -> None:
         """Permuted nodes give permuted forecasts."""
@@ -107,13 +113,16 @@ class ForecasterContract:
             if field.kind == "node":
                 shuffled[field.name] = batch[field.name][order]
         shuffled.edge_index = place[batch.edge_index]
-        torch.testing.assert_close(model(shuffled)[0], model(batch)[0][order], rtol=0, atol=1e-11)
+        moved, weights, scale = model(batch)
+        expected = Hypotheses(moved[order], weights, None if scale is None else scale[order])
+        _assert_close(model(shuffled), expected, 1e-11)
 
     @pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-4)], ids=["float64", "float32"])
     def test_follows_its_symmetries(self, dataset: Dataset, spec: WindowSpec, dtype: torch.dtype, limit: float) -> None:
         """From windows in the data's unit to positions in it: f(g x) = g f(x), every field by its declared irreps."""
         model, builder, windows = self.make(dataset, spec, Radius(1.0), dtype)
-        plain = builder.positions(model(builder.build(windows))[0], windows)
+        hypotheses = model(builder.build(windows))
+        plain = builder.positions(hypotheses.displacement, windows)
         rng = np.random.default_rng(3)
         copies = {copy.name: copy for copy in copies_for(builder.schema.dim, dataset.manifest.frame, 1.0)}
         for name in self.follows:
@@ -122,10 +131,12 @@ class ForecasterContract:
             for _ in range(3):
                 transform = copies[name].draw(rng)
                 moved = windows.transformed(transform)
-                turned = builder.positions(model(builder.build(moved))[0], moved)
+                found = model(builder.build(moved))
+                turned = builder.positions(found.displacement, moved)
                 expected = transform.act(plain, "1o", translates=True)
                 size = np.abs(plain - windows.position[:, -1][:, None, None]).max()
                 assert np.abs(turned - expected).max() <= limit * max(size, 1.0), name
+                _assert_close(found._replace(displacement=hypotheses.displacement), hypotheses, limit * max(size, 1.0))
 
     def test_inputs_never_see_the_future(self, dataset: Dataset, spec: WindowSpec) -> None:
         """Whatever the future holds, the forecast stays the same."""
@@ -156,3 +167,9 @@ class ForecasterContract:
         assert np.abs(turned - turn.act(plain, "1o", translates=True)).max() > 1e-3
 
     reads_fields: ClassVar[bool] = False
+
+
+def _assert_close(found: Hypotheses, expected: Hypotheses, limit: float) -> None:
+    """Displacements, weights and scales alike."""
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=limit)

@@ -131,7 +131,7 @@ def test_a_stretched_output(strict, model, monkeypatch):
     plain, forward, stretch = displacements(made, dataset), Forecaster.forward, np.diag([1 + SIZE, 1, 1])
 
     def stretched(self, batch):
-        moved, weights = forward(self, batch)
+        moved, weights, _ = forward(self, batch)
         return Hypotheses(moved @ torch.from_numpy(stretch).to(moved), weights)
 
     monkeypatch.setattr(Forecaster, "forward", stretched)

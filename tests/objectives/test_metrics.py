@@ -6,7 +6,7 @@ import torch
 
 from forecasting.graphs.batch import GraphBatch
 from forecasting.models.base import Hypotheses
-from forecasting.objectives.losses import LOSSES
+from forecasting.objectives.losses import LOSSES, gaussian_nll, laplace_nll
 from forecasting.objectives.metrics import ErrorSums
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.cutting import cut_windows
@@ -72,8 +72,48 @@ def test_losses():
     assert float(LOSSES["mse"](forecast, batch, 3)) == pytest.approx((9 + 16) / 5 / 3)
     assert float(LOSSES["distance"](forecast, batch, 3)) == pytest.approx((3 + 4) / 5, abs=1e-5)
     both = Hypotheses(torch.cat([moved, torch.ones_like(moved)], 1), torch.full((2, 2), 0.5))
-    # graph 0: hypothesis 0 costs 25, hypothesis 1 costs 9; graph 1: 0 against 6
-    assert float(LOSSES["mse"](both, batch, 3)) == pytest.approx((9 + 0) / 5 / 3)
+    # graph 0: hypothesis 0 costs 25, hypothesis 1 costs 9; graph 1: 0 against 6; the loser of each counts a twentieth
+    learned = 0.95 * (9 + 0) + 0.05 * (25 + 6)
+    assert float(LOSSES["mse"](both, batch, 3)) == pytest.approx(learned * (1 + np.log(2)) / 5 / 3)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("name", ["mse", "distance"])
+def test_likelihoods_are_those_of_densities(name, dim):
+    """exp(−D · cost), taken as a density of one error, integrates to 1 and has variance σ² in each coordinate."""
+    radius, scale = torch.linspace(0, 40, 4001, dtype=torch.float64), torch.tensor(0.7, dtype=torch.float64)
+    cost = gaussian_nll(radius**2 / dim, scale) if name == "mse" else laplace_nll(radius, scale, dim)
+    density = torch.exp(-dim * cost) * {2: 2 * np.pi, 3: 4 * np.pi}[dim] * radius ** (dim - 1)
+    assert float(torch.trapezoid(density, radius)) == pytest.approx(1, rel=1e-4)
+    assert float(torch.trapezoid(density * radius**2, radius)) / dim == pytest.approx(float(scale) ** 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mse", "distance"])
+def test_scales_learn_the_size_of_errors(name):
+    """Of some scales, the true one costs least."""
+    torch.manual_seed(0)
+    noise = 0.3 * torch.randn(2000, 1, 1, 3)
+    batch = GraphBatch(
+        target=torch.zeros(2000, 1, 3),
+        target_valid=torch.ones(2000, 1, dtype=torch.bool),
+        batch=torch.zeros(2000, dtype=torch.long),
+        ptr=torch.tensor([0, 2000]),
+    )
+    costs = [
+        float(LOSSES[name](Hypotheses(noise, torch.ones(1, 1), torch.full((2000, 1, 1), value)), batch, 3))
+        for value in (0.2, 0.25, 0.3, 0.36, 0.45)
+    ]
+    assert int(np.argmin(costs)) == 2
+
+
+def test_every_hypothesis_learns_and_weights_learn_who_was_best():
+    moved = torch.tensor([[0.1], [1.0]]).repeat(3, 1, 1).unflatten(0, (3, 2))[..., None].expand(3, 2, 2, 3).clone()
+    moved.requires_grad_(True)
+    logits = torch.zeros(2, 2, requires_grad=True)
+    batch = batch_of(torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool), torch.tensor([0, 0, 1]))
+    LOSSES["mse"](Hypotheses(moved, logits.softmax(-1)), batch, 3).backward()
+    assert (moved.grad.abs() > 0).all()
+    assert (logits.grad[:, 0] < 0).all()
 
 
 def test_the_gradient_of_a_distance_is_finite_at_zero():
