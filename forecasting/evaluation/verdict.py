@@ -37,7 +37,7 @@ ALIGNED = 4
 """Batches of windows on which a network is turned to where it forecasts best."""
 PURE = 0.999
 """Share of |M|² about one axis from which a network has no other."""
-GROSS, PATIENCE = 1.5, 3
+GROSS, PATIENCE = 1.3, 3
 """Ratio from which a break is plain at once, and how many times as long the second refit is of what is not plain."""
 ROUNDS, STILL = 3, 0.2
 """Refits to find the axis of a network that has others, and the change [°] that ends them."""

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forecasting.signed_function import signed
+
 _SUM = 0
 
 
+@signed
 class _SparseSum(torch.autograd.Function):
     """y_r = Σ_{k in row r} x_k; linear, so that its gradient is the transposed sum and its tangent the same sum."""
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from forecasting.signed_function import signed
+
 Plan = tuple[tuple[int, int, int, int, int], ...]
 
 
@@ -29,6 +31,7 @@ def block_products(
     return _BlockProducts.apply(plan, weight, bias, tail, *tensors)  # type: ignore[no-untyped-call]
 
 
+@signed
 class _BlockProducts(torch.autograd.Function):
     @staticmethod
     def forward(plan: Plan, weight: Tensor, bias: Tensor | None, tail: Tensor | None, *tensors: Tensor) -> Tensor:
@@ -126,6 +129,7 @@ def gate(rows: Tensor, count: int, degree: int) -> Tensor:
     return _Gate.apply(rows, count, degree)[0]  # type: ignore[no-untyped-call]
 
 
+@signed
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(rows: Tensor, count: int, degree: int) -> tuple[Tensor, Tensor]:

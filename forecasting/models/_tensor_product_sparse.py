@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
+from forecasting.signed_function import signed
+
 
 class Sparse(NamedTuple):
     """A sparse matrix by rows, and its transpose by rows.
@@ -38,6 +40,7 @@ def weighted_sums(rows: Tensor, matrix: Sparse) -> Tensor:
     return _WeightedSums.apply(rows, *matrix)  # type: ignore[no-untyped-call]
 
 
+@signed
 class _WeightedSums(torch.autograd.Function):
     @staticmethod
     def forward(rows: Tensor, values: Tensor, columns: Tensor, offsets: Tensor, *transpose: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ With orthogonal projectors P_k on matrices W: ⟨V, W⟩_k = ⟨V, P_k W⟩ and 
 |P_k W|² is 2 P_k W, and everything is self-adjoint; so a backward pass is one combination, and scatters nothing.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from forecasting.signed_function import signed
 
 
 class Forms(Protocol):
@@ -40,12 +41,6 @@ def _inner(forms: Forms, first: Tensor, second: Tensor) -> Tensor:
     return _applied(_Inner, first, second, forms)
 
 
-def _signed(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
-    """With the signature of `forward` worked out once; torch asks for it in every call, which would take as long as the rest."""
-    function.forward.__signature__ = inspect.signature(function.forward)  # type: ignore[attr-defined]
-    return function
-
-
 def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
     found: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
     return found
@@ -61,7 +56,7 @@ class _Form(torch.autograd.Function):
         ctx.save_for_forward(*tensors)
 
 
-@_signed
+@signed
 class _SquaredNorms(_Form):
     @staticmethod
     def forward(stack: Tensor, forms: Forms) -> Tensor:
@@ -82,7 +77,7 @@ class _SquaredNorms(_Form):
         return _over(lambda values: squared_norms(forms, values), info, dims, stack)
 
 
-@_signed
+@signed
 class _Combination(_Form):
     @staticmethod
     def forward(stack: Tensor, weights: Tensor, forms: Forms) -> Tensor:
@@ -106,7 +101,7 @@ class _Combination(_Form):
         return _over(lambda *values: combination(forms, *values), info, dims, stack, weights)
 
 
-@_signed
+@signed
 class _Inner(_Form):
     @staticmethod
     def forward(first: Tensor, second: Tensor, forms: Forms) -> Tensor:

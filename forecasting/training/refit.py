@@ -32,7 +32,7 @@ def refit(
         NumericalError: if the loss or its gradient leaves the finite numbers; the step is not taken.
     """
     parameters = [value for value in model.parameters() if value.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
     steps, cost = epochs * len(batches), LOSSES[loss]
     model.train()
     for step in range(steps):
