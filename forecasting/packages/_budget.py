@@ -12,8 +12,8 @@ from forecasting.packages._weights import TensorSpec
 
 FREE_NUMBERS = 1 << 20  # a tensor of this size costs nothing worth guarding
 FREE_TOTAL = 1 << 24
-FREE_CALLS = 20_000
-TOTAL_PER_NUMBER, CALLS_PER_TENSOR = 64, 200  # several times what any model here needs
+FREE_CALLS = 5_000
+TOTAL_PER_NUMBER, CALLS_PER_TENSOR = 64, 100  # several times what any model here needs
 MAKERS = {
     "empty", "zeros", "ones", "full", "rand", "randn", "randint", "randperm", "arange", "range", "linspace", "logspace", "eye",
     "new_empty", "new_zeros", "new_ones", "new_full", "repeat", "tile", "repeat_interleave", "one_hot", "tril_indices",
