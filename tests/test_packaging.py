@@ -63,8 +63,9 @@ def test_a_wheel_made_from_the_source_archive_holds_the_same_files(wheel, tmp_pa
 def test_the_wheel_holds_what_the_program_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "forecasting/py.typed" in names
-    wanted = ("report.html.j2", "report.schema.json", "player/player.js")
-    assert {f"forecasting/evaluation/{name}" for name in wanted} <= set(names)
+    wanted = ("evaluation/report.html.j2", "evaluation/report.schema.json", "player/player.js", "player/player.css")
+    page = ("index.html", "main.js", "viewer.css", "favicon.svg", "three/three.min.js", "three/LICENSE.txt")
+    assert {f"forecasting/{name}" for name in (*wanted, *(f"service/viewer/{name}" for name in page))} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
     entry = next(name for name in names if name.endswith("entry_points.txt"))
     assert "forecast = forecasting.cli.main:main" in zipfile.ZipFile(wheel).read(entry).decode()

@@ -1,4 +1,4 @@
-"""Plays scenes back in a browser: what was seen, what came, what is forecast. The report and the viewer of the service use it alike.
+"""Plays scenes back in a browser: what was seen, what came, what is forecast. For the report and for the service.
 
 The files beside this one are the player: modules of the browser, which need nothing else. The service serves them as they are;
 the report, one page without a network, takes them joined.

@@ -7,8 +7,8 @@ export class CanvasPen {
     this.canvas = document.createElement("canvas");
   }
 
-  load(scene, marks, floor, colours) { // floor: pairs of ends
-    Object.assign(this, { scene, marks, floor, colours });
+  load(view, marks, floor, colours) { // floor: pairs of ends
+    Object.assign(this, { scene: view.scene, marks, floor, colours });
   }
 
   draw(view, moment) {

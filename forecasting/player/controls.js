@@ -57,7 +57,7 @@ function swatch({ width, dash }, colour) {
 
 function disc(colour) {
   const { canvas, pen } = small();
-  Object.assign(pen, { fillStyle: colour, globalAlpha: 0.3 });
+  Object.assign(pen, { fillStyle: colour, globalAlpha: 0.5 });
   pen.arc(17, 4, 4, 0, 7);
   pen.fill();
   return canvas;

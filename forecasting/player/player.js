@@ -21,7 +21,7 @@ export function forecastPlayer(root, scenes, { pen = new CanvasPen(), answer = n
     colours = coloursOf(root);
     const marks = marksOf(scene, turn).map((mark) => ({ ...mark, way: WAYS[mark.name] }));
     view.look(scene, view.box, scene.turned?.[turn]?.degrees ?? 0);
-    pen.load(scene, marks, floorOf(scene, view.box, upOf(scene)), colours);
+    pen.load(view, marks, floorOf(scene, view.box, upOf(scene)), colours);
     parts.legend.replaceChildren(...legendOf(marks, colours, scene.level));
     draw();
   }
