@@ -1,6 +1,7 @@
 """What each relaxed layer says: its levels, how far it is from a group, and by which kind of tensor it breaks rotations."""
 
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import torch
@@ -35,19 +36,24 @@ def distances(model: Forecaster, group: LinearGroup) -> dict[str, float | None]:
 
 
 @torch.no_grad()
-def layer_table(model: Forecaster) -> list[dict[str, Any]]:
-    """One row for each relaxed map: ``layer``, ``size`` |M|, ``parts`` with c and γ, ``spectrum`` shares by rank and parity."""
-    return [_row(name, layer) for name, layer in split_layers(model).items()]
+def layer_table(model: Forecaster, duals: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    """One row for each relaxed map: ``layer``, ``size`` |M|, ``parts`` with c, γ and λ, ``spectrum`` shares by rank and parity.
+
+    Args:
+        model: the network; duals: name of a map -> λ of each step, as training left them.
+    """
+    return [_row(name, layer, duals.get(name, ())) for name, layer in split_layers(model).items()]
 
 
-def _row(name: str, layer: RelaxedMap | PlaceMap) -> dict[str, Any]:
+def _row(name: str, layer: RelaxedMap | PlaceMap, duals: Sequence[float]) -> dict[str, Any]:
     before, after, matrix = layer.typed
     squares = {label: float(value) for label, value in RankSpectrum(before, after)(matrix).items()}
     whole = sum(squares.values())
     steps = ["places", *layer.chain.names] if isinstance(layer, PlaceMap) else list(layer.chain.names)
+    values = zip(layer.levels().tolist(), layer.gammas.tolist(), strict=True)
     parts = [
-        {"step": f"{large} → {small}", "c": c, "gamma": gamma, "dual": None}
-        for (large, small), c, gamma in zip(pairwise(steps), layer.levels().tolist(), layer.gammas.tolist(), strict=True)
+        {"step": f"{large} → {small}", "c": c, "gamma": gamma, "dual": dual}
+        for (large, small), (c, gamma), dual in zip_longest(pairwise(steps), values, duals)
     ]
     shares = {_kind(label): value / whole for label, value in squares.items() if value > 0} if whole > TINY**2 else {}
     return {"layer": name, "size": whole**0.5, "parts": parts, "spectrum": shares}

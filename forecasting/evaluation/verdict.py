@@ -37,7 +37,7 @@ ALIGNED = 4
 """Batches of windows on which a network is turned to where it forecasts best."""
 PURE = 0.999
 """Share of |M|² about one axis from which a network has no other."""
-GROSS, PATIENCE = 1.3, 3
+GROSS, PATIENCE = 1.3, 2
 """Ratio from which a break is plain at once, and how many times as long the second refit is of what is not plain."""
 ROUNDS, STILL = 3, 0.2
 """Refits to find the axis of a network that has others, and the change [°] that ends them."""
@@ -95,7 +95,7 @@ def judge(
     if linear_layers(bench.model):
         bench.ask()
     rows = [bench.row(question, package, settings) for question in bench.asked]
-    layers = layer_table(bench.model)
+    layers = layer_table(bench.model, package.card.get("duals", {}))
     broken = [row["group"] for row in rows if row["data"] == BROKEN]
     axis = bench.axis.plain() if bench.axis is not None and broken else None
     layer = max(layers, key=lambda row: row["size"], default=None) if broken else None

@@ -167,5 +167,14 @@ class Relaxation(nn.Module):
             found |= price.trace(model)
         return found
 
+    def duals(self, model: Forecaster) -> dict[str, list[float]]:
+        """Name of a layer -> λ of each of its steps, as they were moved last; empty for methods without duals."""
+        found: dict[str, list[float]] = {}
+        for name, value in self.trace(model).items():
+            kind, _, layer = name.partition("/")
+            if kind == "dual":
+                found.setdefault(layer.rpartition("/")[0], []).append(value)
+        return found
+
     def _prices(self) -> list[Price]:
         return [price for price in self.prices if isinstance(price, Price)]

@@ -63,5 +63,5 @@ class Problem:
             frame=manifest.frame,
             fields=manifest.fields,
             weights=weights,
-            card={**self.card, **results, "program_version": __version__},
+            card={**self.card, **results, "duals": self.relaxation.duals(self.model), "program_version": __version__},
         )
