@@ -4,8 +4,8 @@ A loss names what an error costs; what becomes of the costs depends on what the 
 
 - one forecast: their mean;
 - with a scale: the negative log-likelihood of the errors, per coordinate, under the isotropic density that belongs to the cost:
-  the Gaussian to the squared error, the multivariate Laplace density (whose logarithm falls with the distance; Gómez, Gómez-Villegas
-  and Marín, 1998) to the distance;
+  the Gaussian to the squared error, the multivariate Laplace density (its logarithm falls with the distance; Gómez,
+  Gómez-Villegas and Marín, 1998) to the distance;
 - several hypotheses: the best of each graph learns, and the others a little, so that none is forgotten (relaxed winner takes
   all, Rupprecht et al., ICCV 2017); weights learn by cross-entropy which one was best.
 """

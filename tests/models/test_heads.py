@@ -8,7 +8,7 @@ from forecasting.graphs.build import GraphBuilder, schema_of
 from forecasting.graphs.topology import Complete
 from forecasting.models import build_model
 from forecasting.models.heads import MOST, build_head
-from forecasting.testing.models import ForecasterContract
+from forecasting.testing import models
 from forecasting.testing.runs import SMALLEST
 from forecasting.testing.scenes import random_dataset
 from forecasting.trajectories.normalization import Normalization
@@ -16,12 +16,12 @@ from forecasting.trajectories.windows import WindowSpec
 
 HEADS = {"hypotheses": {"name": "hypotheses", "count": 3}, "scale": {"name": "scale"}}
 SMALL = {"hidden": 6, "layers": 2}
-EQUIVARIANT = {**{name: SMALL for name in ("egnn", "segnn", "egno")}, "newton": SMALLEST["newton"]}
+EQUIVARIANT = {"egnn": SMALL, "segnn": SMALL, "egno": SMALL, "newton": SMALLEST["newton"]}
 PLAIN = {"gnn": SMALL, "mlp": SMALL}
 NETWORKS = EQUIVARIANT | PLAIN
 
 
-class HeadContract(ForecasterContract):
+class _HeadContract(models.ForecasterContract):
     """The contract on gaps, types and several steps, in space and in the plane."""
 
     @pytest.fixture(params=[3, 2], ids=["space", "plane"])
@@ -36,12 +36,10 @@ class HeadContract(ForecasterContract):
 def _contract(model, head):
     follows = ("translated", "yaw", "so3", "mirrored") if model in EQUIVARIANT else ("translated",)
     about = {"model": model, "arguments": {**NETWORKS[model], "head": HEADS[head]}, "follows": follows}
-    return type(f"Test_{model}_{head}", (HeadContract,), about)
+    return type(f"Test_{model}_{head}", (_HeadContract,), about)
 
 
-for _contracted in [_contract(model, head) for model in NETWORKS for head in HEADS]:
-    globals()[_contracted.__name__] = _contracted
-del _contracted, HeadContract, ForecasterContract
+globals().update({f"Test_{model}_{head}": _contract(model, head) for model in NETWORKS for head in HEADS})
 
 
 @pytest.fixture

@@ -107,8 +107,7 @@ def test_scales_learn_the_size_of_errors(name):
 
 
 def test_every_hypothesis_learns_and_weights_learn_who_was_best():
-    moved = torch.tensor([[0.1], [1.0]]).repeat(3, 1, 1).unflatten(0, (3, 2))[..., None].expand(3, 2, 2, 3).clone()
-    moved.requires_grad_(True)
+    moved = torch.tensor([0.1, 1.0])[None, :, None, None].repeat(3, 1, 2, 3).requires_grad_(True)
     logits = torch.zeros(2, 2, requires_grad=True)
     batch = batch_of(torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool), torch.tensor([0, 0, 1]))
     LOSSES["mse"](Hypotheses(moved, logits.softmax(-1)), batch, 3).backward()
