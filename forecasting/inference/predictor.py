@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from forecasting.errors import NumericalError
 from forecasting.inference.buckets import Limits, expected_edges
+from forecasting.inference.filling import filled
 from forecasting.inference.forecast import Forecast
 from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.scenes import SceneGroup, scene_groups
+from forecasting.models.base import Hypotheses
 from forecasting.packages.package import Package
 from forecasting.trajectories.cutting import cut_windows
 from forecasting.trajectories.trajectory import Trajectory
@@ -36,6 +39,19 @@ class Anchors:
         return np.stack([np.full_like(chosen, scene), chosen], axis=1)
 
 
+class Answers(NamedTuple):
+    """What is said of M nodes of W windows, in the package's unit and frame.
+
+    Attributes:
+        positions: (M, K, H, D); weights: (W, K).
+        scale: (M, K, H) standard deviation of each coordinate of the error; None of a model that does not know it.
+    """
+
+    positions: Float
+    weights: Float
+    scale: Float | None = None
+
+
 class Predictor:
     """Forecasts with one package.
 
@@ -55,7 +71,7 @@ class Predictor:
         self.model = package.forecaster(dtype).to(self.device)
         self.builder = package.builder(dtype)
 
-    def windows(self, windows: WindowBatch) -> tuple[Float, Float]:
+    def answers(self, windows: WindowBatch) -> Answers:
         """Forecast windows cut from data in the package's unit and frame.
 
         Returns:
@@ -64,9 +80,7 @@ class Predictor:
         Raises:
             NumericalError: if a forecast is not finite; names the window.
         """
-        batch = self.builder.build(windows).to(self.device)
-        with torch.inference_mode():
-            hypotheses = self.model(batch)
+        hypotheses = self.hypotheses(windows)
         finite = torch.isfinite(hypotheses.displacement).flatten(1).all(dim=1).cpu().numpy()
         if not finite.all():
             window = windows.window_of_node[np.argmin(finite)]
@@ -74,8 +88,24 @@ class Predictor:
                 f"the forecast of scene {windows.scene[window]} from {windows.anchor_time[window]:.6g} s is not finite; "
                 "check the input with `forecast inspect`"
             )
-        positions = self.builder.positions(hypotheses.displacement, windows)
-        return positions, hypotheses.weights.cpu().to(torch.float64).numpy()
+        scale = hypotheses.scale
+        return Answers(
+            self.builder.positions(hypotheses.displacement, windows),
+            hypotheses.weights.cpu().to(torch.float64).numpy(),
+            None if scale is None else scale.cpu().to(torch.float64).numpy() * self.builder.normalization.length,
+        )
+
+    def windows(self, windows: WindowBatch) -> tuple[Float, Float]:
+        """Positions and weights of `answers`."""
+        found = self.answers(windows)
+        return found.positions, found.weights
+
+    def hypotheses(self, windows: WindowBatch) -> Hypotheses:
+        """What the model says of windows, in its own unit; the same bits whatever other windows are computed with them."""
+        batch = self.builder.build(windows).to(self.device)
+        with torch.inference_mode():
+            found = self.model(filled(batch, self.builder.schema))
+        return Hypotheses(found.displacement[: len(windows.node)], found.weights[: len(windows)])
 
     def batches(self, scenes: Iterable[Trajectory], anchors: Anchors | None = None) -> Iterator[ForecastBatch]:
         """Forecast scenes in their order, many windows at once, with bounded memory.
