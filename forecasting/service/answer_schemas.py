@@ -42,6 +42,7 @@ class ResidualAnswer(BaseModel):
     low: float
     high: float
     draws: int
+    windows: int
 
 
 class PredictAnswer(BaseModel):
@@ -56,7 +57,6 @@ class DiagnoseAnswer(BaseModel):
     """The model on these scenes, group by group, and what is known of it from its training."""
 
     package: str
-    windows: int
     residuals: list[ResidualAnswer]
     symmetry: dict[str, Any] | None
 

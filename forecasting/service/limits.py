@@ -13,7 +13,7 @@ class Limits:
         bytes: of one body; memory: [bytes] of all bodies that are being read or waiting.
         scenes, frames, nodes, edges: of one request; frames and nodes of each of its scenes, edges of each graph.
         forecasts: of one request, where it asks for several anchors.
-        positions: nodes × hypotheses × steps that one request is answered with.
+        positions: nodes × hypotheses × steps that one request is answered with; entries: frames × nodes of a file that is read.
         draws: of a residual.
         queue: requests that wait, for each package.
         seconds: from a request's last byte to its answer.
@@ -27,6 +27,7 @@ class Limits:
     edges: int = 200_000
     forecasts: int = 4096
     positions: int = 500_000
+    entries: int = 1_000_000
     draws: int = 32
     queue: int = 256
     seconds: float = 30.0
@@ -36,19 +37,3 @@ class Limits:
             value = getattr(self, item.name)
             if not value > 0:
                 raise UsageError(f"the limit on {item.name} must be positive, found {value}")
-
-
-MEANINGS = {
-    "bytes": "of one body",
-    "memory": "bytes of all bodies being read or waiting",
-    "scenes": "in one request",
-    "frames": "in one scene",
-    "nodes": "in one scene",
-    "edges": "in the graph of one scene",
-    "forecasts": "in one answer",
-    "positions": "in one answer: nodes × hypotheses × steps",
-    "draws": "of a residual, for each group",
-    "queue": "requests that may wait, for each package",
-    "seconds": "until an answer must be there",
-}
-"""For the options of the command line."""

@@ -38,7 +38,8 @@ class Problem(Exception):
         text = str(error)
         found = _MISSING.search(text)
         text = _OPTION.sub(r"`\1`", text.replace(f"{folder}/", "") if folder else text)
-        return cls(422, text, **({"missing": found[1]} if found else {}))
+        members: dict[str, Any] = {"missing": found[1]} if found else {}
+        return cls(422, text, None, **members)
 
     def body(self, request_id: str) -> bytes:
         """The JSON document."""

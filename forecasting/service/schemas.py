@@ -3,6 +3,7 @@
 Arrays of numbers are left as parsed lists here; `scenes` turns them into numpy arrays and says what is wrong with them.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -39,9 +40,7 @@ Ids = Annotated[
 ]
 _PAIR = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
 Pairs = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": _PAIR}, {"type": "null"}]})]
-Fields = Annotated[
-    Any, WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "null"}]})
-]
+Fields = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "null"}]})]
 Name = Annotated[str, Field(max_length=200)]
 UnitText = Annotated[str, Field(max_length=200, examples=["m"])]
 Up = Literal["none", "x", "y", "z", "+x", "-x", "+y", "-y", "+z", "-z"]
@@ -108,3 +107,49 @@ class DiagnoseBody(Numbers):
     every: Annotated[int, Field(ge=1)] | None = None
     groups: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=32)] | None = None
     draws: Annotated[int, Field(ge=2)] = 8
+
+
+class PredictQuery(Strict):
+    """What a request with an Arrow body says in its address; a JSON body may say it there too, and wins."""
+
+    package: Name | None = None
+    unit: UnitText | None = None
+    up: Up | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    level: Annotated[float, Field(gt=0, lt=1, description="of the regions around the forecasts")] | None = None
+    joint: Annotated[bool, Field(description="at all steps together, not at each")] = False
+    groups: (
+        Annotated[str, Field(max_length=1000, description="whose residuals to measure, with commas between, or all")] | None
+    ) = None
+    draws: Annotated[int, Field(ge=2)] = 8
+
+    @property
+    def interval(self) -> IntervalWish | None:
+        """The regions that are asked for."""
+        return None if self.level is None else IntervalWish(level=self.level, joint=self.joint)
+
+    @property
+    def residual(self) -> ResidualWish | None:
+        """The residuals that are asked for."""
+        if self.groups is None:
+            return None
+        return ResidualWish(groups=None if self.groups == "all" else split_groups(self.groups), draws=self.draws)
+
+
+def split_groups(text: str) -> list[str]:
+    """Names of groups with commas between; those inside parentheses belong to a name."""
+    return [name.strip() for name in re.split(r",(?![^()]*\))", text) if name.strip()]
+
+
+class ReadQuery(Strict):
+    """What is said about an uploaded file."""
+
+    name: Annotated[str, Field(max_length=200, description="of the file, where the body is one file")] | None = None
+    format: Annotated[str, Field(max_length=50, description="of the file; by default its content decides")] = ""
+    unit: Annotated[str, Field(max_length=200, description="of the coordinates, where the file does not say it")] = ""
+    up: Annotated[str, Field(max_length=10, description="axis against gravity, where the file does not say it")] = ""
+    rate: (
+        Annotated[float, Field(gt=0, allow_inf_nan=False, description="frames per second, where the file does not say it")] | None
+    ) = None
+    on_error: Annotated[Literal["fail", "mask", "drop"], Field(description="what to do with impossible values")] = "fail"
+    package: Annotated[str, Field(max_length=200, description="whose fields and clock the scenes are to have")] | None = None

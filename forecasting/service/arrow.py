@@ -1,0 +1,134 @@
+"""Scenes as an Arrow IPC stream: the table that the format parquet reads and writes, without a file."""
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from forecasting.packages.package import Package
+from forecasting.service.limits import Limits
+from forecasting.service.problems import Problem, too_large
+from forecasting.service.schemas import PredictQuery
+from forecasting.symmetry.transforms import irreps_dim
+from forecasting.trajectories.formats import ReadOptions
+from forecasting.trajectories.formats.arrow_table import scenes_of_table
+from forecasting.trajectories.trajectory import Field, Source, Trajectory
+
+NAME = "the table"
+
+
+def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, limits: Limits) -> list[Trajectory]:
+    """The scenes of a stream.
+
+    Args:
+        body: the stream; said: unit and up axis where the stream's metadata do not say them.
+        package: what the scenes are for; limits: of scenes, frames and nodes.
+
+    Raises:
+        Problem: 400 if it is no such stream, 413 or 422.
+        DataError: if a column is missing or a row cannot stand; UsageError: if unit or up axis are said by nobody.
+    """
+    types = package.schema.node_types
+    options = ReadOptions(
+        unit=said.unit or "",
+        up=said.up or "",
+        node_type=types[0] if len(types) == 1 else "",
+        fallback_up="none" if package.frame.up == "none" else "",
+    )
+    found: list[Trajectory] = []
+    for scene in scenes_of_table(_table(body), NAME, options):
+        for what, count, most in (
+            ("scenes", len(found) + 1, limits.scenes),
+            (f"frames in scene '{scene.scene}'", len(scene.time), limits.frames),
+            (f"nodes in scene '{scene.scene}'", len(scene.node_ids), limits.nodes),
+        ):
+            if count > most:
+                raise too_large(what, count, most)
+        if np.isinf(scene.positions).any():
+            raise Problem(422, f"scene '{scene.scene}': positions must be finite numbers, or null")
+        found.append(replace(scene, fields=_known(scene, package), source=Source()))
+    return found
+
+
+def _table(body: bytes) -> pa.Table:
+    """The table of an uncompressed stream of plain columns, checked so that nothing in it points beyond the body."""
+    try:
+        for message in pa.ipc.MessageReader.open_stream(pa.BufferReader(body)):
+            if message.type != "schema" and _is_compressed(message):
+                raise Problem(422, "the stream is compressed; write it without `compression`")
+        with pa.ipc.open_stream(body) as reader:
+            for field in reader.schema:
+                kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+                if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or _is_text(kind)):
+                    raise Problem(
+                        422, f"column '{field.name[:100]}' is {kind}; columns hold integers, floating point numbers or text"
+                    )
+            table = reader.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, KeyError, struct.error, IndexError) as error:
+        raise Problem(400, f"the body is not an Arrow stream: {(str(error).splitlines() or ['damaged'])[0][:200]}") from None
+    if not len(table):
+        raise Problem(422, "the table has no rows")
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_compressed(message: pa.Message) -> bool:
+    """Whether the flatbuffer of a message says that its body must be inflated, to a size that nobody knows before.
+
+    The layout is that of Arrow's Message.fbs: a Message has its header as member 2; a DictionaryBatch has a RecordBatch as
+    member 1, and a RecordBatch its compression as member 3.
+    """
+    raw = message.metadata.to_pybytes()
+    (root,) = struct.unpack_from("<I", raw, 0)
+    table = _pointed(raw, _member(raw, root, 2))
+    if message.type == "dictionary":
+        table = _pointed(raw, _member(raw, table, 1))
+    return _member(raw, table, 3) != 0
+
+
+def _member(raw: bytes, table: int, number: int) -> int:
+    """Where a member of a flatbuffer's table lies, 0 where it is absent."""
+    (back,) = struct.unpack_from("<i", raw, table)
+    size: int = struct.unpack_from("<H", raw, table - back)[0]
+    place = 4 + 2 * number
+    offset: int = struct.unpack_from("<H", raw, table - back + place)[0] if place < size else 0
+    return table + offset if offset else 0
+
+
+def _pointed(raw: bytes, place: int) -> int:
+    return place + int(struct.unpack_from("<I", raw, place)[0])
+
+
+def _known(scene: Trajectory, package: Package) -> dict[str, Field]:
+    """The fields that the package knows, constant in time or not as it knows them."""
+    found = {}
+    for name, about in package.fields.items():
+        item = scene.fields.get(name)
+        if item is None:
+            continue
+        if item.values.shape[-1] != irreps_dim(about["irreps"], scene.dim):
+            raise Problem(
+                422, f"scene '{scene.scene}': field '{name}' has {item.values.shape[-1]} columns, expected {about['irreps']}"
+            )
+        values = item.values
+        if about["per_frame"] and not item.per_frame:
+            values = np.repeat(values[None], len(scene.time), axis=0)
+        elif item.per_frame and not about["per_frame"]:
+            values = _constant(values, f"scene '{scene.scene}': field '{name}'")
+        found[name] = replace(item, values=values)
+    return found
+
+
+def _constant(values: NDArray[np.float64], where: str) -> NDArray[np.float64]:
+    """(N, C) of (T, N, C) values that do not change in time, where they are known."""
+    known = ~np.isnan(values)
+    first = np.take_along_axis(values, known.argmax(axis=0)[None], axis=0)
+    if ((values != first) & known).any():
+        raise Problem(422, f"{where} changes in time; the model was trained with one value for each node")
+    return first[0]

@@ -1,0 +1,146 @@
+"""From the bytes of a request to the job it asks for, within the limits of the service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from forecasting.errors import ForecastingError
+from forecasting.inference.predictor import Anchors
+from forecasting.service.arrow import trajectories_of_stream
+from forecasting.service.jobs import Job, Size
+from forecasting.service.limits import Limits
+from forecasting.service.problems import Problem, too_large
+from forecasting.service.residuals import Wish
+from forecasting.service.scenes import trajectory_of
+from forecasting.service.schemas import DiagnoseBody, PredictBody, PredictQuery, Scene
+from forecasting.service.shelf import Served, Shelf
+from forecasting.service.writing import ARROW, JSON
+from forecasting.trajectories.trajectory import Trajectory
+
+Body = TypeVar("Body", bound=BaseModel)
+ERRORS_NAMED = 3
+NOTHING = PredictQuery()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a request wants.
+
+    Attributes:
+        served: of which package; job: what; size: how much work that is.
+    """
+
+    served: Served
+    job: Job
+    size: Size
+
+
+def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf, limits: Limits) -> Ask:
+    """A request to `/predict`.
+
+    Args:
+        body: of the request; kind: its content type, JSON or ARROW; query: options, over which those in a JSON body win.
+        shelf: packages to choose from; limits: of the service.
+
+    Raises:
+        Problem: 400 for a body that is not of its kind, 404, 413 and 422.
+    """
+    options = parsed_query(PredictQuery, query) if query or kind == ARROW else NOTHING
+    if kind == ARROW:
+        served = shelf.find(options.package)
+        scenes = _checked(lambda: trajectories_of_stream(body, options, served.package, limits))
+        every, interval, residual = options.every, options.interval, options.residual
+    else:
+        wish = parsed(PredictBody, body)
+        served = shelf.find(wish.package or options.package)
+        wish = wish.model_copy(update={"unit": wish.unit or options.unit, "up": wish.up or options.up}) if query else wish
+        scenes = _trajectories(wish, served, limits)
+        every, interval = wish.every or options.every, wish.interval or options.interval
+        residual = wish.residual or options.residual
+    groups = None if residual is None else _wish(residual.groups, residual.draws, served, limits)
+    return _asked(served, Job(scenes, Anchors(every), interval=interval, residual=groups), limits)
+
+
+def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:
+    """A request to `/diagnose`; see `predict_asked`."""
+    wish = parsed(DiagnoseBody, body)
+    served = shelf.find(wish.package)
+    groups = _wish(wish.groups, wish.draws, served, limits)
+    job = Job(_trajectories(wish, served, limits), Anchors(wish.every), forecast=False, residual=groups)
+    return _asked(served, job, limits)
+
+
+def parsed(shape: type[Body], body: bytes) -> Body:
+    """A JSON body as `shape`.
+
+    Raises:
+        Problem: 400 if it is not JSON, 422 if it is another shape.
+    """
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        raise Problem(400, f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
+    raise Problem(422, _wrong(found, "the body"))
+
+
+def parsed_query(shape: type[Body], query: Mapping[str, str]) -> Body:
+    """A query as `shape`.
+
+    Raises:
+        Problem: 422 if it is another shape.
+    """
+    try:
+        return shape.model_validate_strings(dict(query))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    raise Problem(422, _wrong(found, "the query"))
+
+
+def _wrong(errors: Any, what: str) -> str:
+    lines = [f"{'.'.join(map(str, one['loc'])) or what}: {one['msg']}" for one in errors[:ERRORS_NAMED]]
+    more = f" (and {len(errors) - ERRORS_NAMED} more)" if len(errors) > ERRORS_NAMED else ""
+    return f"{what} is not what was expected: {'; '.join(lines)}{more}"
+
+
+def _trajectories(wish: PredictBody | DiagnoseBody, served: Served, limits: Limits) -> list[Trajectory]:
+    if len(wish.scenes) > limits.scenes:
+        raise too_large("scenes", len(wish.scenes), limits.scenes)
+
+    def made(index: int, scene: Scene) -> Trajectory:
+        return trajectory_of(scene, index, wish, served.package, limits)
+
+    return _checked(lambda: [made(index, scene) for index, scene in enumerate(wish.scenes)])
+
+
+def _wish(names: list[str] | None, draws: int, served: Served, limits: Limits) -> Wish:
+    if draws > limits.draws:
+        raise too_large("draws of each group", draws, limits.draws)
+    return _checked(lambda: Wish.of(names, draws, served.package))
+
+
+def _asked(served: Served, job: Job, limits: Limits) -> Ask:
+    size = job.size(served)
+    answer = size.nodes * served.hypotheses * len(served.package.window.horizon)
+    for what, found, most in (
+        ("forecasts to make", size.windows, limits.forecasts),
+        ("positions to answer", answer if job.forecast else 0, limits.positions),
+        ("edges in one graph", size.largest, limits.edges),
+    ):
+        if found > most:
+            raise too_large(what, found, most)
+    return Ask(served, job, size)
+
+
+def _checked(work: Any) -> Any:
+    """The result of `work`, with what the program says of a request's content as a problem."""
+    try:
+        return work()
+    except ForecastingError as error:
+        raise Problem.of(error) from None
+
+
+__all__ = ["ARROW", "JSON", "Ask", "diagnose_asked", "parsed", "parsed_query", "predict_asked"]

@@ -1,0 +1,211 @@
+"""One thread for each package, which answers many requests at once.
+
+Small jobs that wait are forecast together, as many as fit into one micro-batch; nobody waits for company. Larger ones go step by
+step, in turn, with a batch of small ones between any two steps, so that a small request never waits long behind a large one. What
+a job is answered does not depend on the others (`numerics` says why), to the last bit.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Condition, Thread
+from typing import Any
+
+from forecasting.errors import ForecastingError
+from forecasting.service.jobs import Job, Size, run_together
+from forecasting.service.problems import Problem
+from forecasting.service.shelf import Served
+
+logger = logging.getLogger(__name__)
+SMALL = 4
+"""A job of less than one in so many parts of a micro-batch shares it."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A job in the queue.
+
+    Attributes:
+        job: itself; size: of it; written: makes the answer's body of a finished job; done: the future of who waits, in `loop`.
+        steps: where a large job stands.
+    """
+
+    job: Job
+    size: Size
+    written: Callable[[Job], bytes]
+    done: "asyncio.Future[bytes]"
+    loop: asyncio.AbstractEventLoop
+    steps: Iterator[None] | None = None
+    answer: bytes | Problem = b""
+
+
+@dataclass
+class Tally:
+    """What a worker did.
+
+    Attributes:
+        batches, windows: computed; together: jobs that shared a batch; busy: [s] of computing.
+    """
+
+    batches: int = 0
+    windows: int = 0
+    together: int = 0
+    busy: float = 0.0
+
+
+class Worker:
+    """Answers jobs for one package in a thread of its own.
+
+    Args:
+        served: the package; queue: jobs that may wait.
+    """
+
+    def __init__(self, served: Served, queue: int) -> None:
+        self.served, self.queue = served, queue
+        self.tally = Tally()
+        self._small: deque[_Waiting] = deque()
+        self._large: deque[_Waiting] = deque()
+        self._wake = Condition()
+        self._stopping = False
+        self._thread = Thread(target=self._run, name=f"worker of {served.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._small) + len(self._large)
+
+    def submit(self, job: Job, size: Size, written: Callable[[Job], bytes]) -> "asyncio.Future[bytes]":
+        """Take a job; the future gets the body that `written` makes of it, or a `Problem`.
+
+        Raises:
+            Problem: 429 where the queue is full, 503 where the worker is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(job, size, written, loop.create_future(), loop)
+        limits = self.served.predictor.limits
+        small = job.forecast and job.residual is None and job.anchors.every is None
+        small = small and size.nodes * SMALL <= limits.nodes and size.edges * SMALL <= limits.edges
+        with self._wake:
+            if self._stopping:
+                raise Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
+            if self.waiting >= self.queue:
+                raise Problem(429, f"{self.queue} requests wait for {self.served.name}; come again", {"retry-after": "1"})
+            (self._small if small else self._large).append(waiting)
+            self._wake.notify()
+        return waiting.done
+
+    def stop(self) -> None:
+        """Finish what was taken, take no more, and end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._small or self._large or self._stopping):
+                    self._wake.wait()
+                if self._stopping and not (self._small or self._large):
+                    return
+                together, alone = self._turn()
+            start = time.perf_counter()
+            finished = self._compute(together)
+            if alone is not None and self._step(alone):
+                finished.append(alone)
+            elif alone is not None:
+                with self._wake:
+                    self._large.append(alone)
+            self.tally.busy += time.perf_counter() - start
+            _deliver(finished)
+
+    def _turn(self) -> tuple[list[_Waiting], _Waiting | None]:
+        """Small jobs for one micro-batch, and the next large one."""
+        limits, nodes, edges = self.served.predictor.limits, 0, 0
+        together: list[_Waiting] = []
+        while self._small:
+            size = self._small[0].size
+            if together and (nodes + size.nodes > limits.nodes or edges + size.edges > limits.edges):
+                break
+            one = self._small.popleft()
+            if not one.job.left:
+                together.append(one)
+                nodes, edges = nodes + size.nodes, edges + size.edges
+        while self._large:
+            one = self._large.popleft()
+            if not one.job.left:
+                return together, one
+        return together, None
+
+    def _compute(self, together: list[_Waiting]) -> list[_Waiting]:
+        if not together:
+            return []
+        if self._guarded(together, lambda: run_together([one.job for one in together], self.served)):
+            self.tally.batches += 1
+            self.tally.together += len(together)
+            for one in together:
+                self._write(one)
+        else:
+            for one in together:
+                while not self._step(one):
+                    pass
+        return together
+
+    def _step(self, one: _Waiting) -> bool:
+        """Take a job one step further; whether it is finished."""
+        one.steps = one.steps or one.job.steps(self.served)
+        ended = self._guarded([one], lambda: next(one.steps, _END) is _END)  # type: ignore[arg-type]
+        self.tally.batches += 1
+        if ended and not one.answer:
+            self._write(one)
+        return ended
+
+    def _write(self, one: _Waiting) -> None:
+        self.tally.windows += one.size.windows
+        if one.answer:
+            return
+        self._guarded([one], lambda: setattr(one, "answer", one.job.problem or one.written(one.job)))
+
+    def _guarded(self, jobs: list[_Waiting], work: Callable[[], Any]) -> Any:
+        """The result of `work`; what it raises becomes the answer of the jobs, and counts as finished."""
+        try:
+            return work()
+        except Problem as problem:
+            found = problem
+        except ForecastingError as error:
+            found = Problem.of(error)
+        except MemoryError:
+            found = Problem(503, "there is not enough memory for this request now; send less at a time", {"retry-after": "5"})
+        except Exception:
+            logger.exception("a request failed in an unexpected way")
+            found = Problem(500, "the service failed in an unexpected way; its log says how")
+        for one in jobs:
+            one.answer = found
+        return True
+
+
+_END = object()
+
+
+def _deliver(finished: list[_Waiting]) -> None:
+    """Give answers to those who wait, in one call for each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
+    for one in finished:
+        by_loop.setdefault(one.loop, []).append(one)
+    for loop, waiting in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, waiting)
+
+
+def _resolve(waiting: list[_Waiting]) -> None:
+    for one in waiting:
+        if one.done.done():
+            continue
+        if isinstance(one.answer, Problem):
+            one.done.set_exception(one.answer)
+        else:
+            one.done.set_result(one.answer)

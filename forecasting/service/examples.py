@@ -1,0 +1,122 @@
+"""Scenes to try a service with: those that lie beside a package, else simulated ones that fit, else made-up ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from forecasting.errors import ForecastingError
+from forecasting.inference.predictor import Anchors
+from forecasting.service.made_up import made_up
+from forecasting.service.problems import Problem
+from forecasting.service.scenes import plain_scene
+from forecasting.service.shelf import Served, Shelf
+from forecasting.trajectories.formats import ReadOptions
+from forecasting.trajectories.reading import read_trajectories
+from forecasting.trajectories.simulators import SIMULATORS
+from forecasting.trajectories.simulators.base import build_simulator
+from forecasting.trajectories.trajectory import Trajectory
+
+FOLDER = "examples"
+COUNT = 3
+"""Of each package, where they do not lie beside it."""
+MOST = 12
+SEED = 2024
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A scene that fits a package.
+
+    Attributes:
+        name: of its own among all; title: for people; served: the package; scene: itself; format: it was read from.
+    """
+
+    name: str
+    title: str
+    served: Served
+    scene: Trajectory
+    format: str
+
+    def plain(self) -> dict[str, Any]:
+        """As a line of the list."""
+        frames, nodes = self.scene.valid.shape
+        return {
+            "name": self.name,
+            "title": self.title,
+            "package": self.served.address,
+            "nodes": nodes,
+            "frames": frames,
+        }
+
+
+class Examples:
+    """The examples of every package; found at once, while nobody else forecasts.
+
+    Args:
+        shelf: of packages.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._all = {one.name: one for served in shelf.served for one in _of(served)}
+
+    def plain(self) -> dict[str, Any]:
+        """The list."""
+        return {"examples": [one.plain() for one in self._all.values()]}
+
+    def find(self, name: str) -> dict[str, Any]:
+        """One of them, as `POST /read` answers.
+
+        Raises:
+            Problem: 404 if there is none.
+        """
+        one = self._all.get(name)
+        if one is None:
+            raise Problem(404, f"there is no example '{name[:100]}'; GET /examples lists them")
+        return {"format": one.format, "scenes": [plain_scene(one.scene, one.served.package)], "findings": []}
+
+
+def _of(served: Served) -> Iterator[Example]:
+    for number, (title, scene) in enumerate(_beside(served) or _simulated(served) or _made_up(served)):
+        yield Example(f"{served.name}-{served.digest[:4]}-{number}", title, served, scene, scene.source.format)
+
+
+def _beside(served: Served) -> list[tuple[str, Trajectory]]:
+    """Scenes of the files in the folder `examples` of the package."""
+    folder = served.folder / FOLDER
+    if not folder.is_dir():
+        return []
+    options = ReadOptions(fallback_unit=served.package.unit, fallback_up=served.package.frame.up)
+    try:
+        return [(scene.scene, scene) for scene in islice(read_trajectories(folder, options), MOST) if _fits(scene, served)]
+    except ForecastingError:
+        return []
+
+
+def _simulated(served: Served) -> list[tuple[str, Trajectory]]:
+    """The first scenes of the first simulated world that has what the package was trained with."""
+    for name in SIMULATORS.names():
+        try:
+            scenes = list(build_simulator(name, {}).scenes(COUNT, SEED))
+        except (ForecastingError, ImportError):
+            continue
+        fitting = [scene for scene in scenes if set(scene.fields) == set(served.package.fields) and _fits(scene, served)]
+        if fitting:
+            return [(f"{name}, simulated", scene) for scene in fitting]
+    return []
+
+
+def _made_up(served: Served) -> list[tuple[str, Trajectory]]:
+    return [("made-up curves", made_up(served.package, seed)) for seed in range(COUNT)]
+
+
+def _fits(scene: Trajectory, served: Served) -> bool:
+    """Whether the package can forecast the scene and there is a truth behind the forecast."""
+    window = served.package.window
+    if len(scene.time) <= window.past + window.future:
+        return False
+    try:
+        next(iter(served.predictor.batches([scene], Anchors(every=len(scene.time)))), None)
+    except ForecastingError:
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""The way in: who may come, how much they may bring, and a line for each who came."""
+
+import hmac
+import json
+import re
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+
+from forecasting.service.counts import Counts
+from forecasting.service.problems import CONTENT_TYPE, Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = ("/", "/health", "/ready", "/favicon.ico")
+"""Paths that need no key, beside those of the page."""
+PAGE = "/viewer/"
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Gate:
+    """Wraps the application.
+
+    Args:
+        app: behind the gate; key: that requests must bear, empty for none.
+        local: take only requests that are addressed to this machine by its own names, so that no page from elsewhere, whose
+            name was made to point here, can ask (DNS rebinding).
+        counts: of requests; direct: (method, path) -> an application that is called without asking `app` for the route.
+        quiet: write no line for each request.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        key: str,
+        counts: Counts,
+        direct: Mapping[tuple[str, str], App],
+        *,
+        local: bool = True,
+        quiet: bool = False,
+    ) -> None:
+        self.app, self.key, self.counts, self.direct = app, key.encode(), counts, direct
+        self.local, self.quiet = local, quiet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        headers = dict(scope["headers"])
+        asked = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = asked if _ID.fullmatch(asked) else secrets.token_hex(8)
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        path, method = scope["path"], scope["method"]
+        status = 0
+        marks = [(b"x-request-id", request_id.encode()), *_SAFE]
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *marks]
+            await send(message)
+
+        self.counts.began()
+        try:
+            self._check(path, headers)
+            await self.direct.get((method, path), self.app)(scope, receive, marked)
+        except Problem as problem:
+            if not status:
+                await respond(marked, problem.status, problem.body(request_id), CONTENT_TYPE, problem.headers)
+        finally:
+            seconds = time.perf_counter() - start
+            self.counts.ended(path, method, status, seconds)
+            if not self.quiet:
+                _line(request_id, method, path, status, seconds, scope.get("client"))
+
+    def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        if self.local:
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            name = re.sub(r":\d*$", "", host)
+            if name not in LOCAL:
+                raise Problem(
+                    400, "this service answers to localhost only; ask it by that name, or bind it to an address with --host"
+                )
+        if self.key and not (path in OPEN or path.startswith(PAGE)):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            given = given.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+            if not hmac.compare_digest(given, self.key):
+                raise Problem(
+                    401,
+                    "a key is needed: send it as `Authorization: Bearer KEY` or as `X-API-Key`",
+                    {"www-authenticate": "Bearer"},
+                )
+
+
+async def respond(
+    send: Send, status: int, body: bytes, content_type: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+) -> None:
+    """Send a whole response."""
+    more = headers.items() if isinstance(headers, Mapping) else headers
+    raw = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    raw += [(name.encode(), value.encode()) for name, value in more]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _line(request_id: str, method: str, path: str, status: int, seconds: float, client: Any) -> None:
+    line = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "id": request_id,
+        "client": client[0] if client else "",
+        "method": method,
+        "path": path[:200],
+        "status": status,
+        "ms": round(1000 * seconds, 1),
+    }
+    print(json.dumps(line), file=sys.stderr, flush=True)

@@ -1,0 +1,133 @@
+"""What one request wants of a model, in steps that the work of others can come between."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+
+from forecasting.errors import ForecastingError
+from forecasting.inference.buckets import expected_edges
+from forecasting.inference.forecasts import ForecastBatch
+from forecasting.inference.predictor import Anchors
+from forecasting.service.problems import Problem
+from forecasting.service.residuals import Wish, measured
+from forecasting.service.schemas import IntervalWish
+from forecasting.service.shelf import Served
+from forecasting.trajectories.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a job.
+
+    Attributes:
+        windows, nodes, edges: of all its graphs together; largest: edges of the largest graph.
+    """
+
+    windows: int
+    nodes: int
+    edges: int
+    largest: int
+
+
+@dataclass(eq=False)
+class Job:
+    """Scenes to forecast, and what else is to be said of them.
+
+    Attributes:
+        scenes: of the request; anchors: frames to forecast from; forecast: whether they are to be forecast at all.
+        interval: which regions its answer has around the forecasts, None for none.
+        residual: which groups to measure, None for none.
+        batches, residuals: the answers, once they are there; forecasts are in the order of the scenes.
+        problem: why there are none.
+        left: set when nobody waits any more.
+    """
+
+    scenes: list[Trajectory]
+    anchors: Anchors = field(default_factory=Anchors)
+    forecast: bool = True
+    interval: IntervalWish | None = None
+    residual: Wish | None = None
+    batches: list[ForecastBatch] = field(default_factory=list)
+    residuals: list[dict[str, object]] = field(default_factory=list)
+    problem: Problem | None = None
+    left: bool = False
+
+    def size(self, served: Served) -> "Size":
+        """How much work it is, or a little more."""
+        past = served.package.window.past
+        nodes = np.array([len(scene.node_ids) for scene in self.scenes])
+        known = np.array([len(scene.edges) for scene in self.scenes])
+        windows = np.array([len(self.anchors.of(0, past, len(scene.time))) for scene in self.scenes])
+        edges = expected_edges(served.predictor.builder.topology, nodes, known)
+        return Size(int(windows.sum()), int((windows * nodes).sum()), int((windows * edges).sum()), int(edges.max()))
+
+    def steps(self, served: Served) -> Iterator[None]:
+        """Work, yielding between steps of about one micro-batch each."""
+        try:
+            if self.forecast:
+                for batch in served.predictor.batches(self.scenes, self.anchors):
+                    self.batches.append(batch)
+                    yield
+            if self.residual is not None:
+                for found in measured(served, self.scenes, self.anchors, self.residual):
+                    self.residuals.append(found)
+                    yield
+        except ForecastingError as error:
+            self.problem = Problem.of(error)
+        self.check()
+
+    def check(self) -> None:
+        """See that every scene has a forecast; without one, say which has none."""
+        if self.problem or not self.forecast:
+            return
+        answered = {id(batch.sources[scene]) for batch in self.batches for scene in np.unique(batch.scene)}
+        for scene in self.scenes:
+            if id(scene.source) not in answered:
+                what = "node at its last frame" if self.anchors.every is None else "anchor frame with a node and a whole history"
+                self.problem = Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no {what}")
+                return
+
+
+def run_together(jobs: list[Job], served: Served) -> bool:
+    """Forecast small jobs in one micro-batch; False where one of them cannot be forecast.
+
+    Args:
+        jobs: that ask for forecasts of the last frames and nothing else; served: what with.
+    """
+    owner = {id(scene.source): job for job in jobs for scene in job.scenes}
+    try:
+        for batch in served.predictor.batches([scene for job in jobs for scene in job.scenes]):
+            owners = [owner[id(batch.sources[scene])] for scene in batch.scene]
+            first = 0
+            for job, windows in groupby(owners):
+                last = first + sum(1 for _ in windows)
+                job.batches.append(part(batch, first, last))
+                first = last
+    except ForecastingError:
+        for job in jobs:
+            job.batches.clear()
+        return False
+    for job in jobs:
+        job.check()
+    return True
+
+
+def part(batch: ForecastBatch, first: int, last: int) -> ForecastBatch:
+    """The windows from `first` to before `last`."""
+    if (first, last) == (0, len(batch)):
+        return batch
+    windows, nodes = slice(first, last), slice(batch.offsets[first], batch.offsets[last])
+    return replace(
+        batch,
+        scene=batch.scene[windows],
+        anchor_time=batch.anchor_time[windows],
+        time=batch.time[windows],
+        offsets=batch.offsets[first : last + 1] - batch.offsets[first],
+        positions=batch.positions[nodes],
+        weights=batch.weights[windows],
+        anchor=batch.anchor[nodes],
+        node_ids=batch.node_ids[nodes],
+        node_types=batch.node_types[nodes],
+    )

@@ -1,0 +1,66 @@
+"""Answers of `/predict` and `/diagnose` as JSON and as Arrow."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from forecasting.inference.forecasts import ForecastBatch
+from forecasting.service.jobs import Job
+from forecasting.service.shelf import Served
+
+JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
+
+
+def predicted_json(job: Job, served: Served) -> bytes:
+    """The forecasts of a finished job, one after the other so that other threads get their turns."""
+    forecasts = ",".join(json.dumps(one) for batch in job.batches for one in _forecasts(batch))
+    residuals = "" if job.residual is None else f',"residuals":{json.dumps(job.residuals)}'
+    return f'{{"package":{json.dumps(served.address)},"forecasts":[{forecasts}]{residuals}}}'.encode()
+
+
+def predicted_arrow(job: Job, served: Served) -> bytes:
+    """The same as the rows of `ForecastBatch.to_table`, an IPC stream; package and residuals stand in its metadata.
+
+    Raises:
+        Problem: 422 if the scenes do not share one schema.
+    """
+    tables = [batch.to_table() for batch in job.batches]
+    notes = {**(tables[0].schema.metadata or {}), b"package": served.address.encode()}
+    if job.residual is not None:
+        notes[b"residuals"] = json.dumps(job.residuals).encode()
+    whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).replace_schema_metadata(notes)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    return sink.getvalue().to_pybytes()
+
+
+def diagnosed_json(job: Job, served: Served) -> bytes:
+    """The residuals of a finished job, beside the package's symmetry card."""
+    card = served.package.symmetry
+    plain = {"package": served.address, "residuals": job.residuals, "symmetry": None if card is None else dict(card)}
+    return json.dumps(plain, allow_nan=False).encode()
+
+
+def _forecasts(batch: ForecastBatch) -> Iterator[dict[str, Any]]:
+    unit, up, hand = str(batch.unit), batch.frame.up, batch.frame.handedness
+    ids, kinds = batch.node_ids.values.tolist(), batch.node_types.values.tolist()
+    offsets = batch.offsets.tolist()
+    times, weights, moments = batch.time.tolist(), batch.weights.tolist(), batch.anchor_time.tolist()
+    for window, scene in enumerate(batch.scene.tolist()):
+        first, last = offsets[window], offsets[window + 1]
+        yield {
+            "scene": batch.names[scene],
+            "anchor_time": moments[window],
+            "time": times[window],
+            "node_ids": ids[first:last],
+            "node_types": kinds[first:last],
+            "anchor": batch.anchor[first:last].tolist(),
+            "positions": batch.positions[first:last].tolist(),
+            "weights": weights[window],
+            "unit": unit,
+            "up": up,
+            "handedness": hand,
+        }
