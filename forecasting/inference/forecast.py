@@ -1,6 +1,7 @@
 """The result of forecasting one scene from one anchor frame."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from forecasting.errors import UsageError
 from forecasting.files import atomic_file
+from forecasting.inference.regions import Regions
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit
 
@@ -30,6 +32,7 @@ class Forecast:
         anchor: (N, D) positions at the anchor, in the numbers of the file.
         node_ids: (N,) as in the file; node_types: (N,).
         unit, frame, source: as in the file.
+        regions: level -> regions around the positions, in the numbers of the file; empty where none were asked for.
     """
 
     scene: str
@@ -43,6 +46,7 @@ class Forecast:
     unit: Unit
     frame: Frame
     source: Source
+    regions: Mapping[float, Regions] = field(default_factory=dict)
 
     def quantile(self, q: float) -> Float:
         """(N, H, D) the q-quantile of each coordinate over the weighted hypotheses (the lower one at a jump)."""
@@ -54,7 +58,10 @@ class Forecast:
         return np.take_along_axis(np.take_along_axis(self.positions, order, axis=1), chosen, axis=1)[:, 0]
 
     def to_table(self) -> pa.Table:
-        """One row per node, hypothesis and step: scene, anchor_time, time, step, node, type, hypothesis, weight, x, y[, z]."""
+        """One row per node, hypothesis and step: scene, anchor_time, time, step, node, type, hypothesis, weight, x, y[, z].
+
+        With regions also `Regions.columns` of each.
+        """
         nodes, hypotheses, steps, dim = self.positions.shape
         shape = (nodes, hypotheses, steps)
         node, hypothesis, step = (axis.reshape(-1) for axis in np.indices(shape))
@@ -70,6 +77,7 @@ class Forecast:
         }
         for axis in range(dim):
             columns["xyz"[axis]] = pa.array(self.positions[..., axis].reshape(-1))
+        columns |= region_columns(self.regions)
         notes = {
             "unit": str(self.unit),
             "up": self.frame.up,
@@ -95,7 +103,7 @@ class Forecast:
             pq.write_table(self.to_table(), temporary, compression="zstd")
 
     def plot(self, path: str | Path, axes: str = "") -> None:
-        """Draw anchor and forecast paths of every node as a PNG or SVG.
+        """Draw anchor, forecast paths and regions of every node as a PNG or SVG.
 
         Args:
             path: file to write; its ending picks the kind.
@@ -121,9 +129,29 @@ class Forecast:
                     lw=1,
                     label=label,
                 )
+        for regions in self.regions.values():
+            self._draw(plot, regions, [first, second])
         plot.set_aspect("equal", adjustable="datalim")
         plot.set_xlabel(f"{'xyz'[first]} [{self.unit}]")
         plot.set_ylabel(f"{'xyz'[second]} [{self.unit}]")
         plot.set_title(f"{self.scene}: forecast from {self.anchor_time:.4g} s to {self.time[-1]:.4g} s")
         plot.legend()
         figure.savefig(path, dpi=150)
+
+    def _draw(self, plot: Any, regions: Regions, seen: list[int]) -> None:
+        """The shadows of regions on two axes."""
+        from matplotlib.collections import EllipseCollection
+
+        known = np.isfinite(regions.radius)
+        shadows = regions.matrices(self.positions.shape[-1])[known][:, seen][:, :, seen]
+        squared, axes = np.linalg.eigh(shadows)
+        wide, high = 2 * np.sqrt(np.maximum(squared, 0.0)).T
+        angle = np.rad2deg(np.arctan2(axes[:, 1, 0], axes[:, 0, 0]))
+        about = {"offsets": self.positions[known][:, seen], "offset_transform": plot.transData, "units": "xy"}
+        plot.add_collection(EllipseCollection(wide, high, angle, facecolor="#0072b2", alpha=0.08, lw=0, **about))
+
+
+def region_columns(regions: Mapping[float, Regions]) -> dict[str, pa.Array]:
+    """Columns of a table of forecasts, empty where a position has no region."""
+    found = [regions[level].columns(level) for level in sorted(regions)]
+    return {name: pa.array(values, from_pandas=True) for columns in found for name, values in columns.items()}

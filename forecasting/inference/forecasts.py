@@ -1,7 +1,7 @@
 """The results of forecasting many windows at once, kept column by column."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from forecasting.inference.forecast import Forecast
+from forecasting.inference.forecast import Forecast, region_columns
 from forecasting.inference.labels import Labels
+from forecasting.inference.regions import Regions
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int
@@ -35,6 +36,7 @@ class ForecastBatch:
         anchor: (M, D) positions at the anchor, in the numbers of the file.
         node_ids: (M,) as in the file; node_types: (M,).
         unit, frame: as in the file.
+        regions: level -> regions around the positions, in the numbers of the file; empty where none were asked for.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class ForecastBatch:
     node_types: Labels
     unit: Unit
     frame: Frame
+    regions: Mapping[float, Regions] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.scene)
@@ -89,6 +92,7 @@ class ForecastBatch:
             unit=self.unit,
             frame=self.frame,
             source=self.sources[self.scene[window]],
+            regions={level: each[nodes] for level, each in self.regions.items()},
         )
 
     def __iter__(self) -> Iterator[Forecast]:
@@ -111,6 +115,7 @@ class ForecastBatch:
         }
         for axis in range(dim):
             columns["xyz"[axis]] = pa.array(self.positions[..., axis].reshape(-1))
+        columns |= region_columns(self.regions)
         notes = {
             "unit": str(self.unit),
             "up": self.frame.up,

@@ -69,6 +69,11 @@ class SceneGroup:
         return self.scenes[0].unit.to_file(positions / self.factor)
 
     @cached_property
+    def way_back(self) -> Float:
+        """(D, D) the matrix of `back`, for columns of coordinates."""
+        return self.back(np.eye(self.scenes[0].dim)).T
+
+    @cached_property
     def node_ids(self) -> Labels:
         """Of every node of every scene, as in the files."""
         return Labels.of([scene.node_ids for scene in self.scenes])

@@ -111,6 +111,6 @@ class Correction(nn.Module):
         for layer in self.rounds:
             h, V = layer(h, V, source, target, edge_scalars, ways, inverse_degree)
         gated = torch.sigmoid(self.gate(h))[:, None] * self.out(V)
-        share: Tensor = torch.tanh(self.share(h)).unflatten(1, (-1, self.shares))
+        share: Tensor = torch.tanh(self.share(h)).view(len(h), self.out.out_features, self.shares)
         shared = torch.bmm(share, vectors[:, -self.shares :])
-        return (gated.transpose(1, 2) + shared).unflatten(1, (self.count, -1)), h
+        return (gated.transpose(1, 2) + shared).reshape(len(h), self.count, self.out.out_features // self.count, 3), h

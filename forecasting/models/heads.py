@@ -90,14 +90,15 @@ class _Learned(Head):
         super().__init__(width, schema)
         if width < 1:
             raise UsageError("this network has no scalars that a head could read; take head={name: single}")
-        self.net = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
-        nn.init.zeros_(self.net[-1].weight)
-        nn.init.zeros_(self.net[-1].bias)
+        last = nn.Linear(width, outputs)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
 
     def read(self, known: Tensor) -> Tensor:
         """(N, outputs), in the precision of the weights under autocast too."""
         with torch.autocast(known.device.type, enabled=False):
-            out: Tensor = self.net(known.to(self.net[-1].weight.dtype))
+            out: Tensor = self.net(known.to(next(self.net.parameters()).dtype))
         return out
 
 

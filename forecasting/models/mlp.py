@@ -81,4 +81,4 @@ class GNN(Forecaster):
 
 def _vectors(outputs: Tensor, head: Head) -> Tensor:
     """(N, K, H, 3) from (N, K · H · 3)."""
-    return outputs.unflatten(-1, (head.count, head.horizon, 3))
+    return outputs.view(len(outputs), head.count, head.horizon, 3)
