@@ -1,7 +1,7 @@
 """What each relaxed layer says: its levels, how far it is from a group, and by which kind of tensor it breaks rotations."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -50,10 +50,11 @@ def _row(name: str, layer: RelaxedMap | PlaceMap, duals: Sequence[float]) -> dic
     squares = {label: float(value) for label, value in RankSpectrum(before, after)(matrix).items()}
     whole = sum(squares.values())
     steps = ["places", *layer.chain.names] if isinstance(layer, PlaceMap) else list(layer.chain.names)
-    values = zip(layer.levels().tolist(), layer.gammas.tolist(), strict=True)
+    levels, gammas = layer.levels().tolist(), layer.gammas.tolist()
+    prices = duals if len(duals) == len(gammas) else [None] * len(gammas)
     parts = [
         {"step": f"{large} → {small}", "c": c, "gamma": gamma, "dual": dual}
-        for (large, small), (c, gamma), dual in zip_longest(pairwise(steps), values, duals)
+        for (large, small), c, gamma, dual in zip(pairwise(steps), levels, gammas, prices, strict=True)
     ]
     shares = {_kind(label): value / whole for label, value in squares.items() if value > 0} if whole > TINY**2 else {}
     return {"layer": name, "size": whole**0.5, "parts": parts, "spectrum": shares}

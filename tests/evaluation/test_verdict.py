@@ -21,6 +21,7 @@ CHAIN = ["translations", "O(3)", "SO(3)"]
 SPEC = WindowSpec(2, (1, 2))
 N = np.array([2.0, -1.0, 2.0]) / 3
 PUSH, NOISE, NODES, SCENES = 1.0, 0.005, 6, 90
+DUALS = {"relaxed.1": [0.5, 0.25]}
 QUICK = Settings(epochs=1, rate=0.01, residual=40, draws=4)
 ARGUMENTS = {"hidden": 6, "layers": 2}
 SHIFTS = ("translations", "translations along n", "translations across n")
@@ -75,7 +76,7 @@ def _world(folder, plant, chain, dim, count):
     plant(model)
     package = Package(
         *("egnn", {**ARGUMENTS, "chain": chain}, schema, SPEC, "complete", {}, normalization),
-        *(0.1, "m", blank.manifest.frame, blank.manifest.fields, model.state_dict(), {}),
+        *(0.1, "m", blank.manifest.frame, blank.manifest.fields, model.state_dict(), {"duals": DUALS}),
     )
     builder = package.builder()
     with torch.no_grad():
@@ -142,6 +143,9 @@ def test_gravity(world):
     assert found["broken_by"] == "relaxed.1"
     assert found["errors"]["full"] == pytest.approx((NOISE * world(gravity)[0].normalization.length) ** 2, rel=0.15)
     assert found["errors"]["strict"] > 100 * found["errors"]["full"]
+    assert [part["dual"] for layer in found["layers"] if layer["layer"] == "relaxed.1" for part in layer["parts"]] == DUALS[
+        "relaxed.1"
+    ]
     ratio = rows["translations"]["ratio"]
     assert 0.97 < ratio["low"] <= ratio["value"] <= ratio["high"] < 1.02
     assert rows["O(3)"]["ratio"]["low"] > 50

@@ -193,3 +193,15 @@ def test_a_run_that_goes_on_has_its_places_as_they_were(graphs, needed):
     for layer, same in zip(split_layers(model).values(), split_layers(again).values(), strict=True):
         assert layer.chain.names == same.chain.names
     assert not resumed.before_step(again, 0.85, lambda: 1.0)
+
+
+def test_the_duals_are_told_map_by_map(graphs):
+    schema, _ = graphs()
+    model, relaxation = start(schema)
+    counts = {name: len(layer.gammas) for name, layer in split_layers(model).items()}
+    duals = relaxation.get_submodule("prices")[0].duals
+    duals.copy_(torch.arange(1.0, len(duals) + 1))
+    told = relaxation.duals(model)
+    assert {name: len(each) for name, each in told.items()} == counts
+    assert sum(told.values(), []) == duals.tolist()
+    assert build_relaxation("strict", {}).duals(model) == {}
