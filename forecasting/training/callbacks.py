@@ -1,12 +1,11 @@
 """What happens between steps: validation, keeping the best, stopping, checkpoints, the log, and progress."""
 
-import csv
 import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,19 +13,24 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
+from forecasting.training.log import append_log, append_trace, truncate_log
 from forecasting.training.module import TrainingModule
 from forecasting.training.settings import TrainingSettings
 
-COLUMNS = ("step", "epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
 Say = Callable[[str], None]
 
 
 class Keeper(Callback):
     """Validates, remembers the best weights, logs, and stops when validation no longer improves or the time is over.
 
+    Where several processes learn together, every one does the same, and what stops one of them stops all after the same step.
+
     Args:
         settings: how to train; steps_per_epoch, steps: in all; folder: of the run.
         say: told a plain line at every validation.
+
+    Attributes:
+        asked: whether somebody asked this process to stop after the step.
     """
 
     def __init__(self, settings: TrainingSettings, steps_per_epoch: int, steps: int, folder: Path, say: Say) -> None:
@@ -34,7 +38,7 @@ class Keeper(Callback):
         self.log_file, self.trace_file = folder / "metrics.csv", folder / "relaxation.csv"
         self.say = say
         self.best, self.waiting, self.seconds = math.inf, 0, 0.0
-        self.stopped = "finished"
+        self.stopped, self.asked = "finished", False
         self._train_sum, self._train_count = 0.0, 0
         self._since = time.monotonic()
         self._began = time.monotonic()
@@ -61,7 +65,7 @@ class Keeper(Callback):
         self._since = self._began = time.monotonic()
         if trainer.is_global_zero:
             for path in (self.log_file, self.trace_file):
-                _truncate_log(path, int(_module(pl_module).step))
+                truncate_log(path, int(_module(pl_module).step))
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -75,8 +79,10 @@ class Keeper(Callback):
         step = int(module.step)
         if step % (self.steps_per_epoch * self.settings.validate_every) == 0 or step == self.steps:
             self._validate(trainer, module, step)
-        if self.settings.max_time_s is not None and now - self._began > self.settings.max_time_s:
-            self.stopped = "time"
+        late = self.settings.max_time_s is not None and now - self._began > self.settings.max_time_s
+        late, asked = module.ranks.any(late, self.asked)
+        if late or asked:
+            self.stopped = "signal" if asked else "time"
             trainer.should_stop = True
 
     def _validate(self, trainer: lightning.Trainer, module: TrainingModule, step: int) -> None:
@@ -99,8 +105,8 @@ class Keeper(Callback):
             "seconds": self.seconds,
         }
         if trainer.is_global_zero:
-            _append_log(self.log_file, row)
-            _append_trace(self.trace_file, step, module.relaxation.trace(module.model))
+            append_log(self.log_file, row)
+            append_trace(self.trace_file, step, module.relaxation.trace(module.model))
             for logger in trainer.loggers:
                 logger.log_metrics({key: float(value) for key, value in row.items()}, step=step)
             self.say(
@@ -150,7 +156,7 @@ class GracefulStop(Callback):
     """SIGINT and SIGTERM let the current step end; then the run saves and leaves a usable package. A second one is final.
 
     Args:
-        keeper: told why the run stops.
+        keeper: asked to stop.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -158,7 +164,6 @@ class GracefulStop(Callback):
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
         self._before: dict[signal.Signals, Any] = {}
-        self._asked = False
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Take the signals over, after Lightning has taken them."""
@@ -167,14 +172,6 @@ class GracefulStop(Callback):
         except ValueError:  # not in the main thread: signals are not ours to handle
             self._before = {}
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop if asked."""
-        if self._asked:
-            self.keeper.stopped = "signal"
-            trainer.should_stop = True
-
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
@@ -182,9 +179,9 @@ class GracefulStop(Callback):
         self._before = {}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self.keeper.asked:
             raise KeyboardInterrupt
-        self._asked = True
+        self.keeper.asked = True
         self.keeper.say("stopping after this step; the run is saved, continue it with --resume (once more stops at once)")
 
 
@@ -251,34 +248,3 @@ def _module(module: lightning.LightningModule) -> TrainingModule:
     if not isinstance(module, TrainingModule):
         raise TypeError(f"these callbacks serve TrainingModule, found {type(module).__name__}")
     return module
-
-
-def _append_trace(path: Path, step: int, trace: Mapping[str, float]) -> None:
-    """One row for each level, dual and strength, in long form: names may change on the way."""
-    if not trace:
-        return
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("step", "name", "value"))
-        writer.writerows((step, name, f"{value:.9g}") for name, value in trace.items())
-
-
-def _append_log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.9g}" for key, value in row.items()})
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop the rows behind a step."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *(row for row in rows if int(float(row[0])) <= step)])

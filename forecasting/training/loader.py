@@ -10,7 +10,9 @@ from forecasting.training.problem import Problem
 
 
 class StepSampler(Sampler[list[int]]):
-    """Window indices of each step: a fresh permutation per epoch, shared out among the ranks.
+    """Window indices of each step: a fresh permutation per epoch; what a step takes of it is shared out evenly among the ranks.
+
+    At the end of an epoch, where fewer windows may be left than there are ranks, some get none.
 
     Args:
         count: training windows; batch_size: per rank; seed: of the permutations.
@@ -30,18 +32,24 @@ class StepSampler(Sampler[list[int]]):
             if epoch != known:
                 generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
                 known, order = epoch, torch.randperm(self.count, generator=generator)
-            first = (batch * self.world + self.rank) * self.batch_size
-            chosen = order[first : first + self.batch_size]
-            yield (chosen if len(chosen) else order[: self.batch_size]).tolist()
+            together = self.world * self.batch_size
+            chosen = order[batch * together : (batch + 1) * together]
+            yield chosen.tensor_split(self.world)[self.rank].tolist()
             step += 1
 
 
 class _Batches(Dataset[GraphBatch]):
+    """Batches of windows; of no windows, one with nothing to score."""
+
     def __init__(self, problem: Problem, partition: str) -> None:
         self.problem, self.partition = problem, partition
 
     def __getitem__(self, windows: list[int]) -> GraphBatch:  # type: ignore[override]
-        return self.problem.batch(self.partition, windows)
+        if windows:
+            return self.problem.batch(self.partition, windows)
+        idle = self.problem.batch(self.partition, [0])
+        idle.target_valid = torch.zeros_like(idle.target_valid)
+        return idle
 
 
 class StepLoader(DataLoader[GraphBatch]):

@@ -18,25 +18,29 @@ from forecasting.objectives.losses import LOSSES
 from forecasting.plain import call
 from forecasting.relaxation.base import Moment
 from forecasting.training.problem import Problem
+from forecasting.training.ranks import Alone
 from forecasting.training.settings import OPTIMIZERS, ExtraOptimizer, TrainingSettings
 
 
 class TrainingModule(lightning.LightningModule):
     """Learns a forecaster.
 
-    The random state of step k is a function of (seed, rank, k); the learning rate is a function of k. What is saved: weights,
-    their average, every optimiser, the state of the relaxation, the step, the best validation loss and its weights.
+    The random state of part p of step k is a function of (seed, p, k); the learning rate is a function of k. A batch consists of
+    `accumulate` parts in each process, numbered through all processes, so that P processes with one part each do what one process
+    with P parts does. What is saved: weights, their average, every optimiser, the state of the relaxation, the step, the best
+    validation loss and its weights.
 
     Args:
-        problem: what to learn; settings: how; steps: in all.
+        problem: what to learn; settings: how; steps: in all; ranks: the processes that learn together.
     """
 
     step: Tensor
 
-    def __init__(self, problem: Problem, settings: TrainingSettings, steps: int) -> None:
+    def __init__(self, problem: Problem, settings: TrainingSettings, steps: int, ranks: Alone | None = None) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.problem, self.settings, self.steps = problem, settings, steps
+        self.ranks = ranks or Alone()
         self.model = problem.model
         self.relaxation = problem.relaxation
         self.average = AveragedModel(self.model, multi_avg_fn=_warm_average(settings.ema_decay)) if settings.ema_decay else None
@@ -78,7 +82,7 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: GraphBatch, index: int) -> None:
         """One step; see the class."""
         step = int(self.step)
-        torch.manual_seed((self.settings.seed * 1_000_003 + self.global_rank) * 1_000_003 + step)
+        self._seed(0, step)
         wrapped: Any = self.optimizers()
         optimizers = wrapped if isinstance(wrapped, list) else [wrapped]
         rate = self.settings.rate(step, self.steps)
@@ -90,7 +94,8 @@ class TrainingModule(lightning.LightningModule):
         if self.relaxation.before_step(self.model, progress, self._validate_model):
             self._begin_again()
         batch = self.relaxation.prepared(batch, self.problem.builder.schema)
-        loss = self._backward(batch, step, progress)
+        loss, fault = self._backward(batch, step, progress)
+        loss = self.ranks.join_gradients(self._moved(), loss, fault, lambda value: self._blame(batch, step, value))
         self._clip(batch, step)
         optimizers[0].step()
         for optimizer in optimizers[1:]:
@@ -101,22 +106,38 @@ class TrainingModule(lightning.LightningModule):
         self.step += 1
         self.train_loss = loss
 
-    def _backward(self, batch: GraphBatch, step: int, progress: float) -> float:
-        """Add the gradient of loss and penalty to the parameters, part by part where `accumulate` says so; the loss."""
-        parts = list(_parts(batch, self.settings.accumulate, self.problem.builder.schema))
-        whole = batch.target_valid.sum().clamp(min=1)
+    def _backward(self, batch: GraphBatch, step: int, progress: float) -> tuple[float, float | None]:
+        """Add the gradient of loss and penalty to the parameters, part by part where `accumulate` says so.
+
+        Each part has the share of scored positions that it holds of the step's, over all processes; so has its penalty.
+
+        Returns:
+            the loss of this process's share, and what a loss became that left the finite numbers.
+        """
+        (whole,) = self.ranks.total(float(batch.target_valid.sum()))
         loss = 0.0
-        for part in parts:
-            share = float(part.target_valid.sum() / whole) if len(parts) > 1 else 1.0
+        for number, part in enumerate(_parts(batch, self.settings.accumulate, self.problem.builder.schema)):
+            scored = float(part.target_valid.sum())
+            if not scored:
+                continue
+            index = self.ranks.rank * self.settings.accumulate + number
+            if index:
+                self._seed(index, step)
             forecast = self.model(part)
             moment = Moment(self.model, part, self.problem.builder.schema, forecast, self._loss, progress)
             of_part = self._loss(forecast, part)
-            total = share * of_part + self.relaxation.penalty(moment) / len(parts)
+            total = scored / whole * (of_part + self.relaxation.penalty(moment))
             if not torch.isfinite(total):
-                raise NumericalError(self._blame(batch, step, float(total.detach())))
+                return loss, float(total.detach())
             self.manual_backward(total)
-            loss += share * float(of_part.detach())
-        return loss
+            loss += scored / whole * float(of_part.detach())
+        return loss, None
+
+    def _seed(self, part: int, step: int) -> None:
+        torch.manual_seed((self.settings.seed * 1_000_003 + part) * 1_000_003 + step)
+
+    def _moved(self) -> list[nn.Parameter]:
+        return [value for value in self.parameters() if value.requires_grad]
 
     def _loss(self, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
         return self.loss(forecast, batch, self.problem.builder.schema.dim)
@@ -148,12 +169,13 @@ class TrainingModule(lightning.LightningModule):
         total = count = 0.0
         windows = len(problem.anchors["validation"])
         size = max(self.settings.batch_size, 64)
-        for first in range(0, windows, size):
+        for first in range(self.ranks.rank * size, windows, self.ranks.world * size):
             batch = problem.batch("validation", list(range(first, min(first + size, windows)))).to(self.device)
             scored = float(batch.target_valid.sum())
             total += float(self.loss(model(batch), batch, problem.builder.schema.dim)) * scored
             count += scored
         model.train(was_training)
+        total, count = self.ranks.total(total, count)
         return total / max(count, 1.0)
 
     def keep_best(self) -> None:
@@ -170,7 +192,7 @@ class TrainingModule(lightning.LightningModule):
         self.best_weights = dict(checkpoint["best_weights"])
 
     def _clip(self, batch: GraphBatch, step: int) -> None:
-        parameters = [value for value in self.parameters() if value.grad is not None]
+        parameters = [value for value in self._moved() if value.grad is not None]
         limit = self.settings.clip_norm if self.settings.clip_norm is not None else float("inf")
         norm = nn.utils.clip_grad_norm_(parameters, limit)
         if not torch.isfinite(norm):
@@ -192,7 +214,7 @@ def _parts(batch: GraphBatch, count: int, schema: GraphSchema) -> Iterator[Graph
     if count == 1:
         yield batch
         return
-    for graphs in torch.arange(batch.num_graphs, device=batch.ptr.device).chunk(count):
+    for graphs in torch.arange(batch.num_graphs, device=batch.ptr.device).tensor_split(min(count, batch.num_graphs)):
         yield batch.select(graphs, schema)
 
 

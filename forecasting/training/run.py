@@ -16,12 +16,15 @@ import lightning
 import torch
 
 from forecasting.errors import NumericalError, UsageError
-from forecasting.files import write_json
 from forecasting.packages.package import save_package
 from forecasting.training.callbacks import Checkpoints, GracefulStop, Keeper, ProgressLines, Say
+from forecasting.training.companions import Companions, check_launcher, is_first
+from forecasting.training.folder import begin, check_same, identity
+from forecasting.training.joined import JoinedGradients, SameStart, companions_of, ranks_of
 from forecasting.training.loader import StepLoader, StepSampler
 from forecasting.training.module import TrainingModule
 from forecasting.training.problem import Problem
+from forecasting.training.ranks import LostProcess, is_loss_of_a_process
 from forecasting.training.settings import TrainingSettings
 
 
@@ -66,33 +69,46 @@ def train(
     Raises:
         UsageError: if there is nothing to resume, or the settings changed in a way that matters.
         NumericalError: if the loss leaves the finite numbers; the package of the best weights so far is written first.
+        LostProcess: if another process of the run ended; likewise.
     """
     place = Path(folder)
-    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    first = is_first(settings.world)
+    say = (say or _say) if first else _keep_quiet
     if not problem.model.needs_training:
-        results = {"best_validation": None, "stopped": "nothing to train"}
-        package = save_package(problem.package(problem.model.state_dict(), results), place / "package")
-        return TrainingResult(package, None, "nothing to train", 0, 0.0, 0.0, 0.0, _memory(), 0)
+        return _untrained(problem, place, write=first)
+    check_launcher(settings.devices, settings.nodes)
     checkpoint = place / "checkpoints" / "last.ckpt"
-    _check_resume(place, checkpoint, settings, problem, resume)
-    sampler = StepSampler(len(problem.anchors["train"]), settings.batch_size, settings.seed, world=settings.devices)
+    about = identity(settings, problem)
+    if resume:
+        check_same(place, checkpoint, about)
+    elif first:
+        begin(place, checkpoint, about)
+    sampler = StepSampler(len(problem.anchors["train"]), settings.batch_size, settings.seed, world=settings.world)
     steps = settings.epochs * sampler.steps_per_epoch
     torch.manual_seed(settings.seed)
     if settings.precision == "64":
         problem.model.to(torch.float64)
-    module = TrainingModule(problem, settings, steps)
     keeper = Keeper(settings, sampler.steps_per_epoch, steps, place, say)
     saver = Checkpoints(checkpoint, settings.checkpoint_every_steps, keep_all_checkpoints)
-    callbacks = [keeper, GracefulStop(keeper), saver, ProgressLines(sampler.steps_per_epoch, steps)]
+    callbacks = [
+        SameStart(json.dumps(about, indent=1)),
+        keeper,
+        GracefulStop(keeper),
+        saver,
+        ProgressLines(sampler.steps_per_epoch, steps),
+    ]
     if resume:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         sampler.start = int(state["state_dict"]["step"])
-    failure: NumericalError | None = None
-    with _quiet_lightning(), _temporary_files_in(place):
+    failure: NumericalError | LostProcess | None = None
+    with _quiet_lightning(), _temporary_files_in(checkpoint.parent), contextlib.ExitStack() as others:
         trainer = _trainer(settings, steps, callbacks, place)
         sampler.rank = trainer.global_rank
+        module = TrainingModule(problem, settings, steps, ranks_of(trainer))
+        companions = None
         try:
             if sampler.start < steps:
+                companions = others.enter_context(companions_of(trainer, settings.devices, settings.nodes))
                 path = str(checkpoint) if resume else None
                 trainer.fit(module, StepLoader(problem, sampler), ckpt_path=path, weights_only=True)
             else:
@@ -101,10 +117,21 @@ def train(
                 keeper.load_state_dict(state["callbacks"][keeper.state_key])
         except NumericalError as error:
             failure = error
-    result = _finish(problem, module, keeper, sampler, place)
+        except RuntimeError as error:
+            if settings.world == 1 or not is_loss_of_a_process(error):
+                raise
+            failure = LostProcess(_loss_of_a_process(companions, place))
+        result = _finish(problem, module, keeper, sampler, place)
     if failure is not None:
         raise failure
     return result
+
+
+def _untrained(problem: Problem, place: Path, *, write: bool) -> TrainingResult:
+    results = {"best_validation": None, "stopped": "nothing to train"}
+    if write:
+        save_package(problem.package(problem.model.state_dict(), results), place / "package")
+    return TrainingResult(place / "package", None, "nothing to train", 0, 0.0, 0.0, 0.0, _memory(), 0)
 
 
 def _finish(problem: Problem, module: TrainingModule, keeper: Keeper, sampler: StepSampler, place: Path) -> TrainingResult:
@@ -126,7 +153,7 @@ def _finish(problem: Problem, module: TrainingModule, keeper: Keeper, sampler: S
     }
     weights = {name: value.float() if value.is_floating_point() else value for name, value in module.best_weights.items()}
     card = {**results, "run": str(place)}
-    if module.global_rank == 0:
+    if module.ranks.rank == 0:
         save_package(problem.package(weights, card), place / "package")
     return TrainingResult(package=place / "package", **results)
 
@@ -135,7 +162,8 @@ def _trainer(settings: TrainingSettings, steps: int, callbacks: list[Any], place
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
-        strategy=settings.strategy,
+        num_nodes=settings.nodes,
+        strategy=JoinedGradients() if settings.world > 1 else "auto",
         precision="bf16-mixed" if settings.precision == "bf16-mixed" else "32-true",
         max_epochs=-1,
         max_steps=steps,
@@ -170,39 +198,6 @@ def _logger(name: str, place: Path) -> Any:
         raise UsageError(f"training.logger={name} needs {error.name}: pip install 'forecasting[log]'") from None
 
 
-def _check_resume(place: Path, checkpoint: Path, settings: TrainingSettings, problem: Problem, resume: bool) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    checkpoint.parent.mkdir(exist_ok=True)
-    now = {
-        "settings": settings.fixed(),
-        "data": problem.dataset.manifest.content,
-        "model": [problem.model_name, dict(problem.model_arguments)],
-        "window": str(problem.window),
-    }
-    now = json.loads(json.dumps(now, default=str))
-    path = place / "run.json"
-    if not resume:
-        if checkpoint.exists():
-            raise UsageError(f"{place} holds a run already; continue it with --resume {place}, or name another folder with run=")
-        write_json(path, now)
-        return
-    if not checkpoint.exists() or not path.exists():
-        raise UsageError(f"{place} holds no checkpoint to resume; was the run stopped before its first one?")
-    before = json.loads(path.read_text(encoding="utf-8"))
-    old, new = _flat(before), _flat(now)
-    changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
-    if changed:
-        listed = ", ".join(f"{key} ({old.get(key)} → {new.get(key)})" for key in sorted(changed)[:5])
-        raise UsageError(f"{place} cannot be resumed: {listed} changed; start a new run instead")
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
-    return flat
-
-
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Lightning's banners and advice are not for people who use this program."""
@@ -221,14 +216,30 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _temporary_files_in(place: Path) -> Iterator[None]:
+def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Checkpoints are written through the temporary folder; on the same file system the move is atomic."""
     before = tempfile.tempdir
-    tempfile.tempdir = str(place / "checkpoints")
+    tempfile.tempdir = str(folder)
     try:
         yield
     finally:
         tempfile.tempdir = before
+
+
+def _loss_of_a_process(companions: Companions | None, place: Path) -> str:
+    about = companions.ended() if companions else ""
+    return (
+        f"another process of this run ended before its time{f' ({about})' if about else ''}; what it said is above. "
+        f"Continue with --resume {place}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _keep_quiet(line: str) -> None:
+    """What processes besides the first have to say."""
 
 
 def _memory() -> float:

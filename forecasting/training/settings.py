@@ -13,6 +13,7 @@ OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
 SCHEDULES = ("none", "cosine")
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow", "none")
 PRECISIONS = ("32", "64", "bf16-mixed")
+STRATEGIES = ("auto", "ddp")
 MAY_CHANGE = ("epochs", "patience", "max_time_s", "logger", "checkpoint_every_steps", "accelerator")
 
 
@@ -48,6 +49,7 @@ class TrainingSettings:
     precision: str = "32"
     accelerator: str = "cpu"
     devices: int = 1
+    nodes: int = 1
     strategy: str = "auto"
     max_time_s: float | None = None
     checkpoint_every_steps: int = 200
@@ -56,12 +58,13 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices", "accumulate"):
+        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices", "nodes", "accumulate"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training.{name} must be at least 1, found {getattr(self, name)}")
         pick(OPTIMIZERS, self.optimizer, "training.optimizer")
         pick(LOSSES, self.loss, "training.loss")
-        for name, known in (("schedule", SCHEDULES), ("logger", LOGGERS), ("precision", PRECISIONS)):
+        names = {"schedule": SCHEDULES, "logger": LOGGERS, "precision": PRECISIONS, "strategy": STRATEGIES}
+        for name, known in names.items():
             pick(dict.fromkeys(known), getattr(self, name), f"training.{name}")
         if not self.learning_rate > 0:
             raise UsageError(f"training.learning_rate must be positive, found {self.learning_rate}")
@@ -79,8 +82,13 @@ class TrainingSettings:
             name: call(ExtraOptimizer, about, f"training.extra_optimizers.{name}")
             for name, about in (plain.get("extra_optimizers") or {}).items()
         }
-        values = {**plain, "extra_optimizers": extra, "seed": seed}
+        values = {**plain, "precision": str(plain.get("precision", cls.precision)), "extra_optimizers": extra, "seed": seed}
         return call(cls, values, "training")
+
+    @property
+    def world(self) -> int:
+        """Processes in all."""
+        return self.devices * self.nodes
 
     def rate(self, step: int, steps: int) -> float:
         """Factor on the learning rate at a step of `steps` in all."""
@@ -88,6 +96,10 @@ class TrainingSettings:
         return warm * (0.5 * (1 + math.cos(math.pi * step / steps)) if self.schedule == "cosine" else 1.0)
 
     def fixed(self) -> dict[str, Any]:
-        """What must not change when a run is continued. Under a cosine schedule the number of epochs shapes every step."""
-        free = set(MAY_CHANGE) - ({"epochs"} if self.schedule == "cosine" else set())
-        return {key: value for key, value in asdict(self).items() if key not in free}
+        """What must not change when a run is continued: of devices and nodes, the number of processes in all.
+
+        Under a cosine schedule the number of epochs shapes every step.
+        """
+        free = {*MAY_CHANGE, "nodes"} - ({"epochs"} if self.schedule == "cosine" else set())
+        kept = {key: value for key, value in asdict(self).items() if key not in free}
+        return {**kept, "devices": self.world}
