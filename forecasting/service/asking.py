@@ -123,6 +123,10 @@ def _wish(names: list[str] | None, draws: int, served: Served, limits: Limits) -
 
 
 def _asked(served: Served, job: Job, limits: Limits) -> Ask:
+    if job.anchors.every is None:
+        for scene in job.scenes:
+            if not scene.valid[-1].any():
+                raise Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no node at its last frame")
     size = job.size(served)
     answer = size.nodes * served.hypotheses * len(served.package.window.horizon)
     for what, found, most in (

@@ -85,8 +85,8 @@ class Job:
         answered = {id(batch.sources[scene]) for batch in self.batches for scene in np.unique(batch.scene)}
         for scene in self.scenes:
             if id(scene.source) not in answered:
-                what = "node at its last frame" if self.anchors.every is None else "anchor frame with a node and a whole history"
-                self.problem = Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no {what}")
+                text = f"scene '{scene.scene}' cannot be forecast: it has no anchor frame with a node and a whole history"
+                self.problem = Problem(422, text)
                 return
 
 

@@ -1,0 +1,101 @@
+"""A service in this process, with untrained packages, and a way to ask it."""
+
+import asyncio
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from forecasting.graphs.build import schema_of
+from forecasting.graphs.topology import Complete
+from forecasting.models import build_model
+from forecasting.packages import Package, save_package
+from forecasting.service.app import create_app
+from forecasting.service.shelf import Served, Shelf
+from forecasting.testing.scenes import random_dataset, random_scene
+from forecasting.trajectories.normalization import Normalization
+from forecasting.trajectories.windows import WindowSpec
+
+
+def made_package(folder, model="egnn", arguments=None, spec=None, **kind):
+    dataset = random_dataset(folder.parent / f"{folder.name}-data", **kind)
+    spec = spec or WindowSpec(3, (1, 2))
+    schema = schema_of(dataset.manifest, spec, Complete())
+    chosen = {"hidden": 6} if arguments is None else arguments
+    weights = build_model(model, schema, chosen).state_dict()
+    windows = dataset.windows(spec, dataset.anchors(spec))
+    made = Package(
+        *(model, chosen, schema, spec, "complete", {}, Normalization.fit(windows)),
+        *(0.1, "m", dataset.manifest.frame, dataset.manifest.fields, weights, {}),
+    )
+    return save_package(made, folder)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Packages by name: in space, in the plane, and one that knows no symmetry."""
+    root = tmp_path_factory.mktemp("packages")
+    return {
+        "space": made_package(root / "space"),
+        "plane": made_package(root / "plane", dim=2),
+        "free": made_package(root / "free", "mlp"),
+    }
+
+
+@pytest.fixture(scope="session")
+def shelf(folders):
+    return Shelf([Served.load(folder) for folder in folders.values()])
+
+
+class Asker:
+    """Sends requests to an application in this process."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, method, path, **what):
+        return asyncio.run(self.together([(method, path, what)]))[0]
+
+    async def together(self, requests):
+        """Answers to (method, path, options), asked at the same time."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await asyncio.gather(*(client.request(method, path, **what) for method, path, what in requests))
+
+
+@pytest.fixture(scope="session")
+def ask(shelf):
+    return Asker(create_app(shelf, quiet=True))
+
+
+@pytest.fixture
+def asker():
+    return Asker
+
+
+def plain(nodes=4, frames=5, dim=3, seed=0, **more):
+    """A scene of a request that every package of this dimension takes."""
+    rng = np.random.default_rng(seed)
+    scene = random_scene(rng, "s", nodes=nodes, frames=frames, dim=dim, gaps=False)
+    return {
+        "positions": scene.positions.tolist(),
+        "node_types": scene.node_types.tolist(),
+        "edges": scene.edges.tolist(),
+        "fields": {name: item.values.tolist() for name, item in scene.fields.items()},
+        "unit": "m",
+        "dt": 0.1,
+        **({"up": "+z"} if dim == 3 else {}),
+        **more,
+    }
+
+
+@pytest.fixture
+def body():
+    """Makes the JSON of a request of one scene."""
+    return lambda scene=None, **more: json.dumps({"scenes": [scene or plain()], **more})
+
+
+@pytest.fixture
+def scene_of():
+    return plain
