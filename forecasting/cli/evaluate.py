@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from forecasting.cli._uncertainty import show_uncertainty
 from forecasting.cli.output import Progress, Stages, note, print_table
 from forecasting.cli.reading import add_ingest_arguments, ingest_options
 
@@ -166,7 +167,8 @@ def show(result: dict[str, Any]) -> None:
     rows = [(result["model"], result["plain"], None)]
     rows += [(f"  {name}", copy, copy["residual"]) for name, copy in result["copies"].items()]
     rows += [(name, sums, None) for name, sums in result["baselines"].items()]
-    print(f"{result['windows']} windows, {result['plain']['positions']} positions; errors in {unit}")
+    several = "" if "hypotheses" not in result else ", of the best hypothesis of each node"
+    print(f"{result['windows']} windows, {result['plain']['positions']} positions; errors in {unit}{several}")
     print_table(
         ["", f"MSE [{unit}²]", "ADE", "FDE", "MPJPE", "residual"],
         [(name, sums["mse"], sums["ade"], sums["fde"], sums["mpjpe"], residual) for name, sums, residual in rows],
@@ -177,6 +179,7 @@ def show(result: dict[str, Any]) -> None:
         ["lead [s]", *(name for name, _ in named)],
         [(lead, *(sums["distance_per_step"][step] for _, sums in named)) for step, lead in enumerate(result["lead_times"])],
     )
+    show_uncertainty(result)
     found = result.get("verdicts", {})
     if "reading" in found:
         print(f"\n{found['reading']}")

@@ -10,7 +10,20 @@ from forecasting.cli.output import print_error, print_json
 from forecasting.errors import ForecastingError
 from forecasting.version import __version__
 
-VERBS = ("demo", "simulate", "ingest", "inspect", "train", "predict", "evaluate", "diagnose", "backtest", "serve", "doctor")
+VERBS = (
+    "demo",
+    "simulate",
+    "ingest",
+    "inspect",
+    "train",
+    "calibrate",
+    "predict",
+    "evaluate",
+    "diagnose",
+    "backtest",
+    "serve",
+    "doctor",
+)
 DESCRIPTION = """\
 Forecast the motion of anything that moves as a set of points: particles, joints, atoms, pedestrians, cars, players.
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import DataError
+from forecasting.evaluation.calibration import Coverage
 from forecasting.evaluation.copies import Copy, copies_for
+from forecasting.inference.answers import Answers
 from forecasting.inference.predictor import Predictor
 from forecasting.objectives.metrics import ErrorSums
+from forecasting.objectives.several import LikelihoodSum, SeveralSums
 from forecasting.packages.package import Package
 from forecasting.symmetry.transforms import Transform
 from forecasting.trajectories.dataset import Dataset
@@ -46,21 +49,26 @@ def evaluate(
         progress: called with the number of windows done.
 
     Returns:
-        plain values: ``plain``, ``copies`` and ``baselines`` (see `ErrorSums.summary`), ``windows``, ``unit``.
+        plain values: ``plain``, ``copies`` and ``baselines`` (see `ErrorSums.summary`), ``windows``, ``unit``; where the model
+        says such things, ``hypotheses`` (see `SeveralSums`), ``nll`` [nats per coordinate] of its scales, and ``coverage`` of
+        its regions (see `Coverage`).
 
     Raises:
         DataError: if there is no window to score or the data are not in the package's unit, dimension and frame.
     """
-    _check(package, dataset, anchors)
+    check(package, dataset, anchors)
     model = Predictor(package, device)
     simple = {name: Predictor(replace(package, model=name, arguments={}, weights={}), device) for name in BASELINES}
     plain, baselines = ErrorSums(dataset.manifest.dim), {name: ErrorSums(dataset.manifest.dim) for name in BASELINES}
     kinds = copies_for(dataset.manifest.dim, dataset.manifest.frame, package.normalization.length)
     copies = [_CopyErrors(kind, dataset.manifest.dim, seed + index) for index, kind in enumerate(kinds)]
+    uncertain = _Uncertain(package)
     done = 0
-    for windows in _chunks(dataset, package, anchors):
-        positions, _ = model.windows(windows)
+    for windows in chunked(dataset, package, anchors):
+        answers = model.answers(windows)
+        positions = answers.positions
         plain.add(positions, windows)
+        uncertain.add(answers, windows)
         for name, predictor in simple.items():
             baselines[name].add(predictor.windows(windows)[0], windows)
         for copy in copies:
@@ -77,6 +85,7 @@ def evaluate(
         "plain": plain.summary(),
         "copies": {copy.kind.name: copy.summary() for copy in copies},
         "baselines": {name: sums.summary() for name, sums in baselines.items()},
+        **uncertain.summary(),
         "seed": seed,
     }
 
@@ -99,6 +108,28 @@ def partition_anchors(package: Package, dataset: Dataset, partition: str) -> Int
     if not len(scored):
         raise DataError(f"{dataset.folder}: partition '{partition}' has no window with a future to score")
     return scored
+
+
+class _Uncertain:
+    """What there is to say of hypotheses, scales and regions."""
+
+    def __init__(self, package: Package) -> None:
+        self.several, self.likelihood = SeveralSums(), LikelihoodSum()
+        self.coverage = None if package.calibration is None else Coverage(package)
+
+    def add(self, answers: Answers, windows: WindowBatch) -> None:
+        if answers.weights.shape[1] > 1:
+            self.several.add(answers.positions, answers.weights, windows)
+        if answers.scale is not None:
+            self.likelihood.add(answers.positions, answers.scale, windows)
+        if self.coverage is not None:
+            self.coverage.add(answers, windows)
+
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"hypotheses": self.several.summary()} if self.several.count else {}
+        if self.likelihood.count:
+            found["nll"] = self.likelihood.mean()
+        return found if self.coverage is None else found | {"coverage": self.coverage.summary()}
 
 
 class _CopyErrors:
@@ -128,12 +159,18 @@ def _act(transform: Transform, positions: Float) -> Float:
     return transform.act(positions, "1o", translates=True)
 
 
-def _chunks(dataset: Dataset, package: Package, anchors: Int) -> Iterator[WindowBatch]:
+def chunked(dataset: Dataset, package: Package, anchors: Int) -> Iterator[WindowBatch]:
+    """The windows at `anchors` (W, 2), some at a time."""
     for start in range(0, len(anchors), CHUNK):
         yield dataset.windows(package.window, anchors[start : start + CHUNK])
 
 
-def _check(package: Package, dataset: Dataset, anchors: Int) -> None:
+def check(package: Package, dataset: Dataset, anchors: Int) -> None:
+    """Whether a package can be put to work on the windows at `anchors` (W, 2).
+
+    Raises:
+        DataError: if there is none, or the data are not in the package's unit, dimension and frame, or lack one of its fields.
+    """
     manifest = dataset.manifest
     if not len(anchors):
         raise DataError(f"{dataset.folder} has no window to evaluate")

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forecasting.errors import NumericalError
+from forecasting.errors import NumericalError, UsageError
+from forecasting.inference.answers import Answers
 from forecasting.inference.buckets import Limits, expected_edges
 from forecasting.inference.filling import filled
 from forecasting.inference.forecast import Forecast
 from forecasting.inference.forecasts import ForecastBatch
+from forecasting.inference.intervals import Calibration
+from forecasting.inference.regions import Interval, Regions
 from forecasting.inference.scenes import SceneGroup, scene_groups
-from forecasting.models.base import Hypotheses
+from forecasting.models.heads import Hypotheses
 from forecasting.packages.package import Package
 from forecasting.trajectories.cutting import cut_windows
 from forecasting.trajectories.trajectory import Trajectory
@@ -39,19 +41,6 @@ class Anchors:
         return np.stack([np.full_like(chosen, scene), chosen], axis=1)
 
 
-class Answers(NamedTuple):
-    """What is said of M nodes of W windows, in the package's unit and frame.
-
-    Attributes:
-        positions: (M, K, H, D); weights: (W, K).
-        scale: (M, K, H) standard deviation of each coordinate of the error; None of a model that does not know it.
-    """
-
-    positions: Float
-    weights: Float
-    scale: Float | None = None
-
-
 class Predictor:
     """Forecasts with one package.
 
@@ -70,12 +59,10 @@ class Predictor:
         self.limits = limits or Limits()
         self.model = package.forecaster(dtype).to(self.device)
         self.builder = package.builder(dtype)
+        self.calibration = None if package.calibration is None else Calibration.of_plain(package.calibration)
 
     def answers(self, windows: WindowBatch) -> Answers:
         """Forecast windows cut from data in the package's unit and frame.
-
-        Returns:
-            positions (M, K, H, D) [package unit] and weights (W, K), float64.
 
         Raises:
             NumericalError: if a forecast is not finite; names the window.
@@ -95,6 +82,24 @@ class Predictor:
             None if scale is None else scale.cpu().to(torch.float64).numpy() * self.builder.normalization.length,
         )
 
+    def leads(self, windows: WindowBatch) -> Float:
+        """(W, H) [s] times of the answers after the anchors."""
+        return windows.lead
+
+    def regions(self, answers: Answers, windows: WindowBatch, interval: Interval) -> dict[float, Regions]:
+        """Level -> regions around answers, in the package's unit and frame.
+
+        Raises:
+            UsageError: if the package is not calibrated, or not for these levels.
+        """
+        return {level: self._calibrated(answers, windows, level, interval.joint) for level in interval.levels}
+
+    def _calibrated(self, answers: Answers, windows: WindowBatch, level: float, joint: bool) -> Regions:
+        if self.calibration is None:
+            raise UsageError("the package is not calibrated, so it has no regions; `forecast calibrate` adds them")
+        velocity = windows.velocity[:, -1]
+        return self.calibration.regions(answers.positions, answers.scale, windows.node_type, level, joint, velocity)
+
     def windows(self, windows: WindowBatch) -> tuple[Float, Float]:
         """Positions and weights of `answers`."""
         found = self.answers(windows)
@@ -105,13 +110,17 @@ class Predictor:
         batch = self.builder.build(windows).to(self.device)
         with torch.inference_mode():
             found = self.model(filled(batch, self.builder.schema))
-        return Hypotheses(found.displacement[: len(windows.node)], found.weights[: len(windows)])
+        nodes = len(windows.node)
+        scale = None if found.scale is None else found.scale[:nodes]
+        return Hypotheses(found.displacement[:nodes], found.weights[: len(windows)], scale)
 
-    def batches(self, scenes: Iterable[Trajectory], anchors: Anchors | None = None) -> Iterator[ForecastBatch]:
+    def batches(
+        self, scenes: Iterable[Trajectory], anchors: Anchors | None = None, interval: Interval | None = None
+    ) -> Iterator[ForecastBatch]:
         """Forecast scenes in their order, many windows at once, with bounded memory.
 
         Every result holds windows of one or several scenes; a scene with many windows is spread over several results. Windows
-        without a node at their anchor have no forecast.
+        without a node at their anchor have no forecast. With an interval they also hold regions.
 
         Raises:
             DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
@@ -121,14 +130,16 @@ class Predictor:
         chosen = anchors or Anchors()
         extra = len(self.builder.topology.extra_types)
         for group in scene_groups(scenes):
-            yield from self._group(SceneGroup.of(group, self.package, extra), chosen)
+            yield from self._group(SceneGroup.of(group, self.package, extra), chosen, interval)
 
-    def trajectories(self, scenes: Iterable[Trajectory], anchors: Anchors | None = None) -> Iterator[Forecast]:
+    def trajectories(
+        self, scenes: Iterable[Trajectory], anchors: Anchors | None = None, interval: Interval | None = None
+    ) -> Iterator[Forecast]:
         """Forecast scenes one after the other; positions come back as the scene's own numbers. See `batches`."""
-        for batch in self.batches(scenes, anchors):
+        for batch in self.batches(scenes, anchors, interval):
             yield from batch
 
-    def _group(self, group: SceneGroup, anchors: Anchors) -> Iterator[ForecastBatch]:
+    def _group(self, group: SceneGroup, anchors: Anchors, interval: Interval | None) -> Iterator[ForecastBatch]:
         rows, past = group.rows, self.package.window.past
         frames = np.diff(rows.grid_offsets)
         wanted = np.concatenate([anchors.of(scene, past, count) for scene, count in enumerate(frames)])
@@ -138,23 +149,25 @@ class Predictor:
         edges = expected_edges(self.builder.topology, nodes, np.diff(rows.edge_offsets)[wanted[:, 0]])
         for part in self.limits.parts(nodes, edges):
             windows = cut_windows(rows, self.package.fields, self.package.window, wanted[part])
-            yield self._batch(group, windows)
+            yield self._batch(group, windows, interval)
 
-    def _batch(self, group: SceneGroup, windows: WindowBatch) -> ForecastBatch:
-        positions, weights = self.windows(windows)
+    def _batch(self, group: SceneGroup, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
+        answers = self.answers(windows)
+        regions = {} if interval is None else self.regions(answers, windows, interval)
         member = group.rows.node_offsets[windows.scene[windows.window_of_node]] + windows.node
         return ForecastBatch(
             names=tuple(group.rows.scene_names),
             sources=tuple(scene.source for scene in group.scenes),
             scene=windows.scene,
             anchor_time=windows.anchor_time,
-            time=windows.anchor_time[:, None] + windows.lead,
+            time=windows.anchor_time[:, None] + self.leads(windows),
             offsets=windows.offsets,
-            positions=group.back(positions),
-            weights=weights,
+            positions=group.back(answers.positions),
+            weights=answers.weights,
             anchor=group.back(windows.position[:, -1]),
             node_ids=group.node_ids[member],
             node_types=group.node_types[member],
             unit=group.scenes[0].unit,
             frame=group.scenes[0].frame,
+            regions={level: each.carried(group.way_back) for level, each in regions.items()},
         )

@@ -1,0 +1,103 @@
+"""`forecast calibrate`: how large regions must be to hold the truth as often as they say."""
+
+import argparse
+from typing import Any
+
+from forecasting.cli.output import Progress, print_table
+from forecasting.cli.reading import add_ingest_arguments, ingest_options
+
+SUMMARY = "regions around forecasts that hold the truth as often as they say, kept in the package"
+DESCRIPTION = """\
+Calibrate a package: from windows that it has not learned from, learn how large a region around a forecast must be to hold the
+truth at a level, for each step of the horizon and for the whole way, for each node type. The sizes are kept in the package, and
+`forecast predict --level 0.9` gives them with every forecast. Coverage holds for data like these, whatever the model.
+
+  forecast calibrate checkpoints/charged data/charged                        on its validation windows
+  forecast calibrate checkpoints/tracks new.csv --unit m --shape ellipsoid   along and across the way of a node
+  forecast calibrate checkpoints/tracks data/tracks -o checkpoints/calibrated     leaves the first package as it is
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("package", help="package or run folder")
+    parser.add_argument("data", nargs="+", help="data set folder, or trajectory files")
+    parser.add_argument("-o", "--output", help="package to write (default: the package itself)")
+    parser.add_argument(
+        "--partition",
+        choices=("validation", "test", "all"),
+        default="validation",
+        help="which windows of the package's own data (default: validation); of other data all windows are taken",
+    )
+    parser.add_argument("--levels", nargs="+", type=float, default=[0.8, 0.9, 0.95], help="default: 0.8 0.9 0.95")
+    parser.add_argument(
+        "--alike",
+        choices=("auto", "scenes", "blocks"),
+        default="auto",
+        help="what is exchangeable with what will be forecast: whole scenes, or blocks of time as long as a window, for "
+        "recordings that are few and long (default: scenes where there are enough)",
+    )
+    parser.add_argument("--shape", choices=("ball", "ellipsoid"), default="ball", help="of the regions (default: ball)")
+    parser.add_argument("--most", type=int, default=20_000, help="most windows, spread evenly (default: 20000)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--data-root", default="data", help="where data sets made from raw files are kept (default: data)")
+    add_ingest_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Calibrate, and write the package."""
+    from forecasting.numerics import configure
+
+    configure()
+    from dataclasses import replace
+    from pathlib import Path
+
+    from forecasting.errors import UsageError
+    from forecasting.evaluation.protocol import check, chunked, partition_anchors
+    from forecasting.evaluation.robustness import spread
+    from forecasting.inference.calibrating import calibrate
+    from forecasting.inference.predictor import Predictor
+    from forecasting.packages.package import load_package, package_folder, save_package
+    from forecasting.trajectories.ingest import open_or_ingest
+
+    if options.most < 1:
+        raise UsageError(f"--most must be at least 1, found {options.most}")
+    package = load_package(options.package)
+    read = ingest_options(options).with_fallback(package.unit, package.frame.up)
+    dataset = open_or_ingest(options.data, read, Path(options.data_root))
+    anchors = spread(partition_anchors(package, dataset, options.partition), options.most)
+    check(package, dataset, anchors)
+    with Progress("windows", len(anchors)) as progress:
+        calibration = calibrate(
+            Predictor(replace(package, calibration=None), options.device),
+            chunked(dataset, package, anchors),
+            tuple(options.levels),
+            alike=options.alike,
+            shape=options.shape,
+            progress=progress.to,
+        )
+    about = {
+        **calibration.about,
+        "windows": len(anchors),
+        "partition": options.partition,
+        "data": dataset.manifest.content,
+    }
+    calibration = replace(calibration, about=about)
+    place = save_package(replace(package, calibration=calibration.to_plain()), options.output or package_folder(options.package))
+    return {"package": str(place), "unit": package.unit, **calibration.to_plain()}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The sizes, as a table of levels and steps, in the mean over the node types."""
+    about = result["about"]
+    print(f"{result['package']}: calibrated on {about['windows']} windows of {about['groups']} {about['alike']}")
+    unit = "predicted scales" if result["scaled"] else result["unit"] if result["axes"] is None else "its axes"
+    print(f"\nsize of a step's region, in {unit}, mean over node types")
+    steps = [[sum(column) / len(column) for column in zip(*kinds, strict=True)] for kinds in result["steps"]]
+    rows = [(level, *sizes) for level, sizes in zip(result["levels"], steps, strict=True)]
+    print_table(["level", *(f"step {number}" for number in range(1, len(steps[0]) + 1))], rows)
+    if result["joint"] is None:
+        print("\nno regions for whole ways: too few nodes were seen at every step")
+    if about["pooled"]:
+        listed = ", ".join(about["pooled"][:5]) + (" …" if len(about["pooled"]) > 5 else "")
+        print(f"\n{len(about['pooled'])} node types are too rare for sizes of their own and share those of all: {listed}")
