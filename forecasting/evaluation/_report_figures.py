@@ -141,11 +141,12 @@ def _verdicts(section: dict[str, Any], unit: str) -> Iterator[Plan]:
 def _robustness(section: dict[str, Any], unit: str) -> Iterator[Plan]:
     for curve in section.get("curves", []):
         worst = max((value for value in curve.get("residual") or [] if value is not None), default=None)
+        scale = f" in {curve['unit']}" if curve.get("unit") else ""
         yield Plan(
             f"robustness-{file_name(str(curve['name']))}",
             "robustness",
             f"{_capital(curve['name'])}: {curve.get('meaning') or 'error and residual over the size of the change'}",
-            f"Line chart over {curve['name']} in {curve.get('unit', '')}. The largest residual is {number(worst)}.",
+            f"Line chart over {curve['name']}{scale}. The largest residual is {number(worst)}.",
             lambda one=curve: robustness_curve(one, unit),  # type: ignore[misc]
         )
 

@@ -71,13 +71,10 @@ def interval(value: Mapping[str, Any] | None, key: str) -> str:
 def findings(verdicts: Mapping[str, Any]) -> list[str]:
     """What was found beside the groups: the axis, the layer, the errors."""
     found = []
-    axis = verdicts.get("axis")
-    if axis:
-        vector = ", ".join(f"{value:.3g}" for value in axis["vector"])
-        sure = f", known to ±{axis['degrees']:.2g}°" if axis.get("degrees") is not None else ""
-        share = f"; it accounts for {axis['share']:.0%} of what breaks the rotations" if axis.get("share") is not None else ""
+    axis = verdicts.get("axis") or {}
+    if axis.get("share") is not None:
         kind = f" ({axis['of']})" if axis.get("of") else ""
-        found.append(f"One axis n stands out: ({vector}){sure}{kind}{share}.")
+        found.append(f"The axis n{kind} accounts for {axis['share']:.0%} of what breaks the rotations.")
     if verdicts.get("broken_by"):
         found.append(f"The layer that breaks the symmetry most is {verdicts['broken_by']}.")
     errors = verdicts.get("errors") or {}
