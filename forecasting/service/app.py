@@ -1,5 +1,6 @@
 """The application: routes for the OpenAPI document and for clients, the page, and the gate before them."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from forecasting.service.counts import Counts
 from forecasting.service.endpoints import Endpoints
 from forecasting.service.gate import App, Gate, Receive, Scope, Send, respond
 from forecasting.service.limits import Limits
-from forecasting.service.problems import CONTENT_TYPE, Problem
+from forecasting.service.problems import CONTENT_TYPE, Problem, unexpected
 from forecasting.service.shelf import Shelf
 from forecasting.service.viewer import assets
 from forecasting.service.writing import ARROW, JSON
@@ -100,8 +101,6 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
         await respond(send, 200, counts.text(), "text/plain; version=0.0.4; charset=utf-8")
 
     async def schema(scope: Scope, receive: Receive, send: Send) -> None:
-        import json
-
         await respond(send, 200, json.dumps(app.openapi()).encode(), JSON)
 
     e = endpoints
@@ -135,6 +134,8 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
     route("GET", "/schema", schema, None, (400, 401), summary="This document", content=anything)
     _add_pages(app)
     app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(Problem, _refused)
+    app.add_exception_handler(Exception, _refused)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     direct: dict[tuple[str, str], App] = {("POST", "/predict"): e.predict, ("GET", "/health"): e.health}
     return Gate(app, key, counts, direct, local=local, quiet=quiet)
@@ -164,8 +165,13 @@ async def _not_found(request: Request, error: Exception) -> Response:
     status: int = getattr(error, "status_code", 500)
     what = f"{request.method} is not" if status == 405 else "there is no route"
     problem = Problem(status, f"{what} {'taken at ' if status == 405 else ''}{request.url.path[:200]}")
-    headers = dict(getattr(error, "headers", None) or {})
-    return Response(problem.body(request.state.request_id), status, headers, CONTENT_TYPE)
+    problem.headers.update(getattr(error, "headers", None) or {})
+    return await _refused(request, problem)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    problem = error if isinstance(error, Problem) else unexpected()
+    return Response(problem.body(request.state.request_id), problem.status, problem.headers, CONTENT_TYPE)
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from forecasting.errors import ForecastingError
 from forecasting.service.jobs import Job, Size, run_together
-from forecasting.service.problems import Problem
+from forecasting.service.problems import Problem, unexpected
 from forecasting.service.shelf import Served
 
 logger = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class Worker:
             found = Problem(503, "there is not enough memory for this request now; send less at a time", {"retry-after": "5"})
         except Exception:
             logger.exception("a request failed in an unexpected way")
-            found = Problem(500, "the service failed in an unexpected way; its log says how")
+            found = unexpected()
         for one in jobs:
             one.answer = found
         return True

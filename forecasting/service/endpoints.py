@@ -82,15 +82,18 @@ class Endpoints:
                 body = await taken.body(receive)
             except Gone:
                 return
-            if self._reads >= READS:
-                raise Problem(429, f"{READS} files wait to be read; come again", {"retry-after": "2"})
-            self._reads += 1
-            try:
-                work = partial(read_upload, body, kind, query, served, self.limits)
-                answer = await asyncio.get_running_loop().run_in_executor(self._reader, work)
-            finally:
-                self._reads -= 1
+            answer = await self._read_aside(partial(read_upload, body, kind, query, served, self.limits))
         await respond(send, 200, answer, JSON)
+
+    async def _read_aside(self, work: Callable[[], Result]) -> Result:
+        """The result of work on files, one at a time, while requests are answered."""
+        if self._reads >= READS:
+            raise Problem(429, f"{READS} files wait to be read; come again", {"retry-after": "2"})
+        self._reads += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+        finally:
+            self._reads -= 1
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /models`."""
@@ -98,11 +101,11 @@ class Endpoints:
 
     async def list_examples(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /examples`."""
-        await _plain(send, self.examples.plain())
+        await _plain(send, await self._read_aside(self.examples.plain))
 
     async def example(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /examples/{name}`."""
-        await _plain(send, self.examples.find(scope["path_params"]["name"]))
+        await _plain(send, await self._read_aside(partial(self.examples.find, scope["path_params"]["name"])))
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /health`."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from forecasting.errors import ForecastingError
-from forecasting.inference.predictor import Anchors
+from forecasting.inference.scenes import SceneGroup
 from forecasting.service.made_up import made_up
 from forecasting.service.problems import Problem
 from forecasting.service.scenes import plain_scene
@@ -22,6 +23,8 @@ COUNT = 3
 """Of each package, where they do not lie beside it."""
 MOST = 12
 SEED = 2024
+SIMULATED = "velocity"
+"""A field that every simulated world has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +54,18 @@ class Example:
 
 
 class Examples:
-    """The examples of every package; found at once, while nobody else forecasts.
+    """The examples of every package, found when the first is asked for.
 
     Args:
         shelf: of packages.
     """
 
     def __init__(self, shelf: Shelf) -> None:
-        self._all = {one.name: one for served in shelf.served for one in _of(served)}
+        self.shelf = shelf
+
+    @cached_property
+    def _all(self) -> dict[str, Example]:
+        return {one.name: one for served in self.shelf.served for one in _of(served)}
 
     def plain(self) -> dict[str, Any]:
         """The list."""
@@ -95,14 +102,13 @@ def _beside(served: Served) -> list[tuple[str, Trajectory]]:
 
 def _simulated(served: Served) -> list[tuple[str, Trajectory]]:
     """The first scenes of the first simulated world that has what the package was trained with."""
+    if SIMULATED not in served.package.fields:
+        return []
     for name in SIMULATORS.names():
-        try:
-            scenes = list(build_simulator(name, {}).scenes(COUNT, SEED))
-        except (ForecastingError, ImportError):
-            continue
-        fitting = [scene for scene in scenes if set(scene.fields) == set(served.package.fields) and _fits(scene, served)]
-        if fitting:
-            return [(f"{name}, simulated", scene) for scene in fitting]
+        world = build_simulator(name, {})
+        (first,) = world.scenes(1, SEED)
+        if set(first.fields) == set(served.package.fields) and _fits(first, served):
+            return [(f"{name}, simulated", scene) for scene in world.scenes(COUNT, SEED)]
     return []
 
 
@@ -113,10 +119,8 @@ def _made_up(served: Served) -> list[tuple[str, Trajectory]]:
 def _fits(scene: Trajectory, served: Served) -> bool:
     """Whether the package can forecast the scene and there is a truth behind the forecast."""
     window = served.package.window
-    if len(scene.time) <= window.past + window.future:
-        return False
     try:
-        next(iter(served.predictor.batches([scene], Anchors(every=len(scene.time)))), None)
+        SceneGroup.of([scene], served.package, len(served.predictor.builder.topology.extra_types))
     except ForecastingError:
         return False
-    return True
+    return len(scene.time) > window.past + window.future

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import logging
 import re
 import secrets
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any
 
 from forecasting.service.counts import Counts
-from forecasting.service.problems import CONTENT_TYPE, Problem
+from forecasting.service.problems import CONTENT_TYPE, Problem, unexpected
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,6 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+logger = logging.getLogger(__name__)
 OPEN = ("/", "/health", "/ready", "/favicon.ico")
 """Paths that need no key, beside those of the page."""
 PAGE = "/viewer/"
@@ -79,7 +81,10 @@ class Gate:
         try:
             self._check(path, headers)
             await self.direct.get((method, path), self.app)(scope, receive, marked)
-        except Problem as problem:
+        except Exception as error:
+            if not isinstance(error, Problem):
+                logger.exception("request %s failed in an unexpected way", request_id)
+            problem = error if isinstance(error, Problem) else unexpected()
             if not status:
                 await respond(marked, problem.status, problem.body(request_id), CONTENT_TYPE, problem.headers)
         finally:

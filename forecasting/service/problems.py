@@ -57,3 +57,8 @@ class Problem(Exception):
 def too_large(what: str, found: int | float, most: int | float) -> Problem:
     """413 for a limit of the service."""
     return Problem(413, f"the request has {found} {what}, this service takes at most {most}; send less at a time")
+
+
+def unexpected() -> Problem:
+    """500 for an error of the service itself."""
+    return Problem(500, "the service failed in an unexpected way; its log says how")

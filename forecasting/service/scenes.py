@@ -34,6 +34,8 @@ def trajectory_of(scene: Scene, index: int, shared: Numbers, package: Package, l
     where = f"scene '{scene.scene if scene.scene is not None else index}'"
     numbers, seen = _positions(scene.positions, where, limits)
     frames, nodes, dim = numbers.shape
+    if dim != package.schema.dim:
+        raise Problem(422, f"{where} has {dim} coordinates; the model was trained on {package.schema.dim}")
     text = scene.unit or shared.unit
     if not text:
         raise Problem(422, f"{where} does not say the unit of its positions; say it with `unit`", missing="unit")
