@@ -1,9 +1,56 @@
-"""Errors of hypotheses, and coverage of regions, for people."""
+"""What a user can ask for besides a forecast, and what is said of hypotheses, scales and regions."""
 
+import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forecasting.cli.output import print_table
+from forecasting.errors import UsageError
+
+if TYPE_CHECKING:
+    from forecasting.inference.regions import Interval
+
+
+def add_uncertainty_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add regions, ensembles and longer horizons."""
+    group = parser.add_argument_group("how sure, and how far")
+    group.add_argument(
+        "--level",
+        nargs="+",
+        type=float,
+        default=[],
+        help="add regions that hold the truth this often, as columns radius_90 …; the package must be calibrated",
+    )
+    group.add_argument("--joint", action="store_true", help="regions that hold a node's whole way, not each step by itself")
+    group.add_argument(
+        "--ensemble",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PACKAGE",
+        help="packages that forecast together with the first: as many hypotheses, with equal weights",
+    )
+    group.add_argument(
+        "--steps",
+        type=int,
+        help="last step to forecast, behind the horizon: forecasts are fed back as history. Regions end with the horizon; how far "
+        "such forecasts drift is in the report of `forecast evaluate --report`",
+    )
+
+
+def interval_of(options: argparse.Namespace) -> "Interval | None":
+    """The regions that were asked for.
+
+    Raises:
+        UsageError: if a level is not one, or --joint comes without any.
+    """
+    from forecasting.inference.regions import Interval, checked_levels
+
+    if not options.level:
+        if options.joint:
+            raise UsageError("--joint says which regions to give; ask for some with --level, for instance --level 0.9")
+        return None
+    return Interval(checked_levels(tuple(options.level)), options.joint)
 
 
 def show_uncertainty(result: Mapping[str, Any]) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import DataError, NumericalError
-from forecasting.evaluation._feedback import DIFFERENCES, MEAN_VELOCITIES, advance_of, fed_back
 from forecasting.evaluation._ledger import NAMES, Ledger
 from forecasting.evaluation.robustness import chunks, spread
+from forecasting.inference.feedback import DIFFERENCES, MEAN_VELOCITIES, advance_of, fed_back, likeliest
 from forecasting.inference.predictor import Predictor
 from forecasting.packages.package import Package
 from forecasting.trajectories.dataset import Dataset
@@ -36,7 +36,7 @@ def drift(
 ) -> dict[str, Any]:
     """Errors and lost energy of forecasts that go on from themselves, `rounds` times; of several hypotheses, the likeliest.
 
-    Nodes stay those of the anchor, and fields other than velocities stay as they were there.
+    See `fed_back` for what becomes of nodes and fields.
 
     Args:
         package: the model; dataset: in its unit and frame.
@@ -77,7 +77,7 @@ def drift(
         ideal.start(windows)
         for number, truth in enumerate(_truths(dataset, package, windows, advance, rounds)):
             try:
-                positions = _likeliest(*model.windows(state), state)
+                positions = likeliest(model.answers(state), state)
             except NumericalError as error:
                 if number < reached:
                     reached, ended = number, str(error)
@@ -148,9 +148,3 @@ def _whole(truth: WindowBatch) -> Bool:
     """(W,) whether the future of every node is known."""
     missing = np.bincount(truth.window_of_node, (~truth.future_valid).any(axis=1), minlength=len(truth))
     return missing == 0
-
-
-def _likeliest(positions: Float, weights: Float, windows: WindowBatch) -> Float:
-    """(M, H, D) of the hypotheses (M, K, H, D) the one of largest weight (W, K)."""
-    best = weights.argmax(axis=1)[windows.window_of_node]
-    return positions[np.arange(len(positions)), best]

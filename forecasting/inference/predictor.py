@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from forecasting.errors import NumericalError, UsageError
 from forecasting.inference.answers import Answers
 from forecasting.inference.buckets import Limits, expected_edges
+from forecasting.inference.feedback import likeliest
 from forecasting.inference.filling import filled
 from forecasting.inference.forecast import Forecast
 from forecasting.inference.forecasts import ForecastBatch
@@ -81,6 +82,10 @@ class Predictor:
             hypotheses.weights.cpu().to(torch.float64).numpy(),
             None if scale is None else scale.cpu().to(torch.float64).numpy() * self.builder.normalization.length,
         )
+
+    def followed(self, windows: WindowBatch, hypothesis: int) -> Float:
+        """(M, H, D) the forecast of windows whose history is itself a forecast, that of one hypothesis: the likeliest."""
+        return likeliest(self.answers(windows), windows)
 
     def leads(self, windows: WindowBatch) -> Float:
         """(W, H) [s] times of the answers after the anchors."""

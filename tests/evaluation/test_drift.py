@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from forecasting.errors import DataError, NumericalError
-from forecasting.evaluation._feedback import DIFFERENCES, MEAN_VELOCITIES, advance_of, fed_back
 from forecasting.evaluation.drift import drift
 from forecasting.graphs.build import schema_of
 from forecasting.graphs.topology import Complete
+from forecasting.inference.feedback import DIFFERENCES, MEAN_VELOCITIES, advance_of, fed_back
 from forecasting.inference.predictor import Predictor
 from forecasting.packages import Package
 from forecasting.trajectories.dataset import build_dataset

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.inference.answers import Answers
 from forecasting.trajectories.kinematics import backward_velocity
 from forecasting.trajectories.windows import WindowBatch, WindowSpec
 
@@ -22,7 +23,9 @@ def advance_of(spec: WindowSpec) -> int | None:
 
 
 def fed_back(windows: WindowBatch, spec: WindowSpec, advance: int, positions: Float, measured: bool) -> WindowBatch:
-    """The windows `advance` steps later, their history partly forecast; fields stay as they were, the future is not kept.
+    """The windows `advance` steps later, their history partly forecast; the future is not kept.
+
+    Nodes stay those of the anchor; fields stay as they were there, but for declared ones, which follow the positions.
 
     Args:
         windows: cut with `spec`, or fed back before.
@@ -52,9 +55,17 @@ def fed_back(windows: WindowBatch, spec: WindowSpec, advance: int, positions: Fl
         position_valid=valid,
         velocity=velocity,
         velocity_valid=velocity_valid,
+        fields={**windows.fields, **{one.name: one.at(position[:, -1]) for one in spec.declared}},
         future=np.zeros_like(windows.future),
         future_valid=np.zeros_like(windows.future_valid),
     )
+
+
+def likeliest(answers: Answers, windows: WindowBatch) -> Float:
+    """(M, H, D) of the hypotheses of each window the one of largest weight."""
+    best = answers.weights.argmax(axis=1)[windows.window_of_node]
+    chosen: Float = answers.positions[np.arange(len(best)), best]
+    return chosen
 
 
 def _known(windows: WindowBatch, last: int, step: int) -> NDArray[np.bool_]:
