@@ -112,7 +112,7 @@ def _check(scene: Trajectory, package: Package) -> None:
     missing = sorted(set(package.fields) - set(scene.fields))
     if missing:
         raise DataError(f"{_where(scene)} lacks the field '{missing[0]}', which the model was trained with; add it to the file")
-    if len(known.node_types) > 1 and (unknown := sorted(set(scene.node_types.tolist()) - set(known.node_types))):
+    if unknown := sorted(set(_types(scene, known.node_types).tolist()) - set(known.node_types)):
         raise DataError(f"{_where(scene)} has nodes of type '{unknown[0]}'; the model knows {', '.join(known.node_types)}")
     if len(scene.time) == 1 and package.window.history > 1:
         raise DataError(f"{_where(scene)} has a single frame; the model needs a history of {package.window.history}")
@@ -125,13 +125,20 @@ def _check(scene: Trajectory, package: Package) -> None:
 
 
 def _known_only(scene: Trajectory, package: Package) -> Trajectory:
-    """The scene with the only type that the model knows, and without connections of types that it does not know."""
-    if len(package.schema.node_types) == 1 and (scene.node_types != package.schema.node_types[0]).any():
-        scene = replace(scene, node_types=np.full(len(scene.node_ids), package.schema.node_types[0]))
+    """The scene with types that the model knows, and without connections of types that it does not know."""
+    scene = replace(scene, node_types=_types(scene, package.schema.node_types))
     known = np.isin(scene.edge_types, package.schema.edge_types) if len(scene.edges) else np.ones(0, dtype=bool)
     if known.all():
         return scene
     return replace(scene, edges=scene.edges[known], edge_types=scene.edge_types[known])
+
+
+def _types(scene: Trajectory, known: Sequence[str]) -> NDArray[np.str_]:
+    """(N,) the scene's own types; the only type known; or, for a model to which every node id is a type, the ids."""
+    if len(known) == 1:
+        return np.full(len(scene.node_ids), known[0])
+    ids = scene.node_ids.astype(str)
+    return ids if not np.isin(scene.node_types, known).all() and np.isin(ids, known).all() else scene.node_types
 
 
 def _conversion(scene: Trajectory, package: Package) -> tuple[float, Orthogonal | None]:
