@@ -1,0 +1,146 @@
+"""Batch prediction into a folder of shards: input by input, here or by workers elsewhere."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from forecasting.errors import DataError
+from forecasting.inference.job import Job
+from forecasting.inference.pieces import Piece
+from forecasting.inference.shard_folder import Done, Shard, ShardFolder, Task
+from forecasting.trajectories.reading import SceneNames
+from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.validation import Finding
+
+if TYPE_CHECKING:
+    from forecasting.inference.predictor import Predictor
+
+Note = Callable[[Finding], None]
+Tell = Callable[[int], None]
+
+
+class Engine(Protocol):
+    """Who does tasks."""
+
+    def __call__(self, job: Job, folder: ShardFolder, tasks: Sequence[Task], note: Note, read: Tell) -> Iterator[Done]:
+        """Do the tasks in any order.
+
+        Args:
+            job: what to do; folder: where the shards go; tasks: the inputs.
+            note: told every finding about the input; read: told how many positions were read since the last call.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done of a batch prediction.
+
+    Attributes:
+        job: what is done with each input; folder: where its shards go; about: package and options.
+        tasks: every input, in order.
+        finished: by key, the inputs that need nothing.
+    """
+
+    job: Job
+    folder: ShardFolder
+    about: dict[str, object]
+    tasks: tuple[Task, ...]
+    finished: dict[str, Done]
+
+    @classmethod
+    def of(cls, job: Job, folder: ShardFolder, pieces: Iterable[Piece]) -> "Plan":
+        """Look at every input, and at what is there already."""
+        about = job.about()
+        tasks = tuple(folder.task(piece, about) for piece in pieces)
+        found = {task.key: folder.finished(task) for task in tasks}
+        return cls(job, folder, about, tasks, {key: done for key, done in found.items() if done is not None})
+
+    @property
+    def open(self) -> tuple[Task, ...]:
+        """What is left to do."""
+        return tuple(task for task in self.tasks if task.key not in self.finished)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.open and self.folder.complete and self.folder.inputs == {task.piece.name for task in self.tasks}
+
+    def run(self, engine: Engine, note: Note = lambda finding: None, read: Tell = lambda count: None) -> dict[str, int]:
+        """Do what is left; the folder is complete when this returns.
+
+        Returns:
+            counts of inputs, of those done now, and of shards, forecasts and rows of all.
+
+        Raises:
+            DataError: if no input has anything to forecast, or one cannot be read; the shards of those before it stay.
+        """
+        done = dict(self.finished)
+        for one in engine(self.job, self.folder, self.open, note, read):
+            done[one.key] = one
+        inputs = [done[task.key] for task in self.tasks]
+        if not any(one.shards for one in inputs):
+            raise DataError("there is nothing to forecast: no scene has a node at its last frame and a whole history")
+        if not self.complete:
+            self.folder.finish(inputs, self.about)
+        shards = [shard for one in inputs for shard in one.shards]
+        return {
+            "inputs": len(inputs),
+            "done_now": len(self.open),
+            "shards": len(shards),
+            "forecasts": sum(shard.forecasts for shard in shards),
+            "rows": sum(shard.rows for shard in shards),
+        }
+
+
+def here(job: Job, folder: ShardFolder, tasks: Sequence[Task], note: Note, read: Tell) -> Iterator[Done]:
+    """Do the tasks in this process, one after the other; see `Engine`."""
+    if not tasks:
+        return
+    predictor = job.predictor()
+    for task in tasks:
+        yield perform(predictor, job, folder, task, note, read)
+
+
+def stream(job: Job, pieces: Iterable[Piece], note: Note, read: Tell) -> Iterator[Trajectory]:
+    """Every scene of every input, prepared, each with a name of its own."""
+    names = SceneNames()
+    raw = (names.unique(scene) for piece in pieces for scene in piece.scenes(job.read))
+    return _counted(job.prepared(raw, note), read)
+
+
+def perform(predictor: "Predictor", job: Job, folder: ShardFolder, task: Task, note: Note, read: Tell) -> Done:
+    """Do one task: predict the parts of its input whose shards are not there, and write each."""
+    shards = []
+    scenes = _counted(job.prepared(task.piece.scenes(job.read), note), read)
+    for part, members in job.parts(scenes):
+        name = task.shard(part)
+        shard = folder.shard(name) or _shard(predictor, job, folder, name, members)
+        if shard is not None:
+            shards.append(shard)
+    done = task.done(shards)
+    folder.keep(done)
+    return done
+
+
+def _shard(predictor: "Predictor", job: Job, folder: ShardFolder, name: str, scenes: Iterator[Trajectory]) -> Shard | None:
+    from forecasting.inference.writing import TableWriter
+
+    batches = predictor.batches(scenes, job.anchors(), job.interval)
+    first = next(batches, None)
+    if first is None:
+        return None
+    with folder.place.writing(name) as path:
+        with TableWriter(path) as writer:
+            writer.add(first)
+            for batch in batches:
+                writer.add(batch)
+        shard = Shard(name, path.stat().st_size, **writer.counts)
+    folder.keep_shard(shard)
+    return shard
+
+
+def _counted(scenes: Iterator[Trajectory], read: Tell) -> Iterator[Trajectory]:
+    for scene in scenes:
+        yield scene
+        read(int(scene.valid.size))
