@@ -1,6 +1,6 @@
 // Draws marks on a plain canvas; needs nothing of the machine.
 import { isNow } from "./marks.js";
-import { placesAt, radiiAt, span } from "./moments.js";
+import { placesAt, radiiAt, shapesAt, span } from "./moments.js";
 
 export class CanvasPen {
   constructor() {
@@ -28,7 +28,10 @@ export class CanvasPen {
       const places = here && placesAt(mark, here), seen = here ? here.index : moment > 0 ? mark.frames.length - 1 : 0;
       this.#path(pen, colour, mark.opacity, width, dash);
       this.#paths(pen, view, mark, seen, places);
-      if (here && isNow(mark, moment)) this.#bodies(pen, view, mark, places, mark.radii && radiiAt(mark, here));
+      if (here && isNow(mark, moment)) {
+        if (mark.radii) this.#regions(pen, view, mark, places, radiiAt(mark, here), shapesAt(mark, here));
+        this.#bodies(pen, view, mark, places);
+      }
     }
     pen.globalAlpha = 1;
   }
@@ -59,15 +62,20 @@ export class CanvasPen {
     pen.stroke();
   }
 
-  #bodies(pen, view, mark, places, radii) {
-    const at = places.map((place) => place && view.project(place)), colour = this.colours[mark.name], { body } = mark.way;
-    this.#path(pen, colour, 0.14 * mark.opacity, 1, []);
-    radii?.forEach((radius, node) => {
-      if (!at[node]) return;
-      pen.moveTo(at[node][0] + radius * view.size, at[node][1]);
-      pen.arc(...at[node], radius * view.size, 0, 7);
+  #regions(pen, view, mark, places, radii, shapes) {
+    this.#path(pen, this.colours[mark.name], 0.14 * mark.opacity, 1, []);
+    places.forEach((place, node) => {
+      if (!place) return;
+      const [x, y] = view.project(place), [long, wide, angle] = shapes ? view.outline(shapes[node]) : [1, 1, 0];
+      const size = radii[node] * view.size;
+      pen.moveTo(x + size * long * Math.cos(angle), y + size * long * Math.sin(angle));
+      pen.ellipse(x, y, size * long, size * wide, angle, 0, 2 * Math.PI);
     });
     pen.fill();
+  }
+
+  #bodies(pen, view, mark, places) {
+    const at = places.map((place) => place && view.project(place)), colour = this.colours[mark.name], { body } = mark.way;
     if (body === "none") return;
     this.#path(pen, colour, mark.opacity, 1.3, []);
     for (const [a, b] of this.scene.edges ?? []) if (places[a] && places[b]) this.#line(pen, view, [places[a], places[b]]);

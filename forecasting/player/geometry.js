@@ -75,8 +75,23 @@ export class View {
     this.zoom = Math.max(0.2, Math.min(20, this.zoom * factor));
   }
 
+  outline(shape) { // of an ellipsoid as it is seen: its half axes [scene's unit], and the angle of the first, clockwise
+    const [[a, b], [, d]] = this.rows.slice(0, 2).map((row) => {
+      const along = shape.map((each) => dot(each, row));
+      return this.rows.map((other) => dot(along, other));
+    });
+    const mean = (a + d) / 2, apart = Math.hypot((a - d) / 2, b);
+    return [Math.sqrt(mean + apart), Math.sqrt(Math.max(mean - apart, 0)), -Math.atan2(b, (a - d) / 2) / 2];
+  }
+
   project(point) { // pixels from the left and the top
     const at = point.map((value, axis) => value - this.box.middle[axis]);
     return [this.width / 2 + dot(this.rows[0], at) * this.size, this.height / 2 - dot(this.rows[1], at) * this.size];
   }
+}
+
+// Lower triangle L with L Lᵀ = a positive matrix (three rows): takes the unit ball to the ellipsoid xᵀ S⁻¹ x ≤ 1.
+export function rootOf([[a], [b, c], [d, e, f]]) {
+  const first = Math.sqrt(a), below = b / first, deep = d / first, second = Math.sqrt(c - below ** 2), third = (e - below * deep) / second;
+  return [[first, 0, 0], [below, second, 0], [deep, third, Math.sqrt(Math.max(f - deep ** 2 - third ** 2, 0))]];
 }

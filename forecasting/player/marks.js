@@ -14,17 +14,19 @@ export function coloursOf(root) {
   return Object.fromEntries([...Object.keys(WAYS), "floor"].map((name) => [name, style.getPropertyValue(`--player-${name}`).trim()]));
 }
 
-// name, frames (moments × nodes), index of their first moment, opacity, and radii (moments × nodes) of regions where known.
+// name, frames (moments × nodes), index of their first moment, opacity, and, where known, radii of regions and the shapes of those that are
+// no balls (moments × nodes).
 export function marksOf(scene, turn) {
   const past = scene.history.length, last = scene.history[past - 1], now = turn > 0 && scene.turned[turn]?.forecasts ? scene.turned[turn] : scene;
   const ahead = (frames) => [last, ...frames];
   const radii = (of, hypothesis) => of.radius && [last.map(() => 0), ...of.radius[hypothesis]];
+  const shapes = (of, hypothesis) => of.shape && [of.shape[hypothesis][0], ...of.shape[hypothesis]];
   const found = [{ name: "history", frames: scene.history, start: 0, opacity: 1 }];
   if (scene.truth.length) found.push({ name: "truth", frames: ahead(scene.truth), start: past - 1, opacity: 1 });
   if (turn > 0) found.push({ name: "plain", frames: ahead(scene.forecasts[0]), start: past - 1, opacity: 1 });
   if (now === scene && turn > 0) return found; // not answered yet
   now.forecasts.forEach((frames, index) => found.push({
-    name: index ? "other" : "forecast", frames: ahead(frames), start: past - 1, radii: radii(now, index),
+    name: index ? "other" : "forecast", frames: ahead(frames), start: past - 1, radii: radii(now, index), shapes: shapes(now, index),
     opacity: index ? 0.35 + 0.65 * (scene.weights?.[index] ?? 0) : 1,
   }));
   return found;

@@ -24,3 +24,8 @@ export function radiiAt(mark, { index, share }) {
   const next = mark.radii[index + 1];
   return mark.radii[index].map((radius, node) => next ? radius + share * (next[node] - radius) : radius);
 }
+
+// Shapes (nodes) of a mark's regions at a span: those of the next frame.
+export function shapesAt(mark, { index }) {
+  return mark.shapes?.[Math.min(index + 1, mark.shapes.length - 1)];
+}

@@ -7,7 +7,8 @@ import { coloursOf, floorOf, marksOf, roundLength, WAYS } from "./marks.js";
 const SECONDS = 4; // to play a scene
 const NOTHING = 1e-4; // a residual that is only rounding
 
-// Fills an element. `scenes` are as evaluation/playback.py makes them; those with `radius` (hypotheses × steps × nodes) of `level` show regions.
+// Fills an element. `scenes` are as evaluation/playback.py makes them; those with `radius` (hypotheses × steps × nodes) of `level` show regions,
+// balls, or ellipsoids xᵀ S⁻¹ x ≤ radius² with a `shape` S (three rows) for each.
 // `pen` draws (canvas.js; another has the same three members). `answer(scene, degrees)` promises what `turned` has not: forecasts, residual.
 // Gives `show(scenes)`, which keeps the view and the turn for a scene of the same name, and `redraw()`.
 export function forecastPlayer(root, scenes, { pen = new CanvasPen(), answer = null } = {}) {
@@ -139,7 +140,8 @@ export function forecastPlayer(root, scenes, { pen = new CanvasPen(), answer = n
     const more = scene.nodes > scene.history[0].length ? `The first ${scene.history[0].length} of ${scene.nodes} nodes are drawn. ` : "";
     const around = scene.dim === 2 ? "" : "Drag, or hold Shift and use the arrow keys, to look around. ";
     const turner = turns < 2 ? "" : ", [ and ] turn the input";
-    parts.hint.textContent = `${more}${around}Space plays, ← and → go from frame to frame${turner}, + and − zoom (or the wheel, once the picture is clicked).`;
+    const zooms = "+ and − zoom (or the wheel, once the picture is clicked)";
+    parts.hint.textContent = `${more}${around}Space plays, ← and → go from frame to frame${turner}, ${zooms}.`;
     load();
     ask();
   }

@@ -1,6 +1,4 @@
-// One scene of a file as a model wants it: frames at the model's rate up to the one that is forecast from.
-
-const CLOCK = 0.01; // share of a frame by which clocks may differ
+// One scene of a file, with the model that forecasts it: which frames the model sees, and what comes after.
 
 export class Clip {
   constructor(scene, model) {
@@ -8,8 +6,6 @@ export class Clip {
     this.model = model;
     this.times = scene.time ?? scene.positions.map((_, index) => index * scene.dt);
     this.dt = this.times.length > 1 ? (this.times.at(-1) - this.times[0]) / (this.times.length - 1) : model.dt;
-    const ratio = model.dt / this.dt, whole = Math.round(ratio);
-    this.stride = whole > 1 && Math.abs(ratio - whole) < CLOCK * whole ? whole : 1; // every so many frames are shown to the model
   }
 
   get ids() { return this.scene.node_ids ?? this.scene.positions[0].map((_, node) => node); }
@@ -17,18 +13,17 @@ export class Clip {
   get last() { return this.times.length - 1; }
 
   get first() { // the first frame with a whole history; in a shorter clip, the last frame
-    return Math.min((this.model.frames - 1) * this.stride, this.last);
+    return Math.min(this.model.frames - 1, this.last);
   }
 
   get start() { // where there is a truth to compare with, if there can be one
-    const ahead = Math.max(...this.model.horizon) * this.model.step * this.stride;
-    return Math.max(this.first, this.last - ahead);
+    return Math.max(this.first, this.last - Math.max(...this.model.horizon) * this.model.step);
   }
 
   // Indices of the frames that the model sees.
   seen(anchor) {
-    const all = Array.from({ length: this.model.frames }, (_, back) => anchor - back * this.stride);
-    return all.filter((index) => index >= 0).reverse();
+    const first = Math.max(anchor + 1 - this.model.frames, 0);
+    return Array.from({ length: anchor + 1 - first }, (_, index) => first + index);
   }
 
   // The scene as it is sent.

@@ -1,5 +1,5 @@
 // Asks for forecasts and makes of them what the player plays.
-import { residual, transposed, turnedPositions, turnedScene, turnOf } from "./turning.js";
+import { residual, transposed, turnedPositions, turnedScene, turnedShapes, turnOf } from "./turning.js";
 
 const ANGLES = 24; // of the turning; the first is 0°
 
@@ -12,9 +12,10 @@ export async function forecastOf(server, clip, anchor, chosen, signal) {
   const answer = async (_, degrees) => {
     const matrix = turnOf(sent, degrees), turned = turnedScene(sent, matrix, model.fields);
     const [said] = (await server.predict(request(turned))).forecasts;
-    const back = turnedPositions(transposed(matrix), said.positions);
+    const unturn = transposed(matrix), back = turnedPositions(unturn, said.positions);
     return {
-      forecasts: frames(back, order), radius: regions(said, order), residual: residual(plain.positions, back, plain.anchor),
+      forecasts: frames(back, order), radius: radii(said, order), shape: shapes(turnedShapes(unturn, said.interval?.shape), order),
+      residual: residual(plain.positions, back, plain.anchor),
     };
   };
   return { scene: played(clip, anchor, plain, order), answer };
@@ -31,22 +32,23 @@ function played(clip, anchor, plain, order) {
     times: [...seen.map((each) => clip.times[each]), ...plain.time].map((time) => time - clip.times[anchor]),
     history: seen.map((each) => drawn(scene.positions[each])),
     truth: truth.some((frame) => frame.some(Boolean)) ? truth : [],
-    forecasts: frames(plain.positions, order), radius: regions(plain, order), level: plain.interval?.level,
+    forecasts: frames(plain.positions, order), radius: radii(plain, order), shape: shapes(plain.interval?.shape, order), level: plain.interval?.level,
     weights: order.map((hypothesis) => plain.weights[hypothesis]),
     edges: (scene.edges ?? []).map((pair) => pair.map((node) => place.get(node))).filter(([a, b]) => a !== undefined && b !== undefined),
     nodes: nodes.length, all: clip.ids.length,
-    turned: Array.from({ length: ANGLES }, (_, step) => ({ degrees: step * 360 / ANGLES })),
+    turned: scene.unit.includes("=") ? [] : Array.from({ length: ANGLES }, (_, step) => ({ degrees: step * 360 / ANGLES })),
   };
 }
 
-// nodes × hypotheses × steps × coordinates -> hypotheses (likely ones first) × steps × nodes
-function frames(positions, order) {
-  return order.map((hypothesis) => positions[0][hypothesis].map((_, step) => positions.map((node) => spatial(node[hypothesis][step]))));
+// nodes × hypotheses × steps -> hypotheses (likely ones first) × steps × nodes
+function arranged(values, order, made) {
+  return order.map((hypothesis) => values[0][hypothesis].map((_, step) => values.map((node) => made(node[hypothesis][step]))));
 }
 
-function regions({ interval }, order) {
-  return interval && order.map((hypothesis) => interval.radius[0][hypothesis].map((_, step) => interval.radius.map((node) => node[hypothesis][step])));
-}
+const frames = (positions, order) => arranged(positions, order, spatial);
+const radii = ({ interval }, order) => interval && arranged(interval.radius, order, (radius) => radius ?? 0);
+const shapes = (given, order) => given && arranged(given, order, (shape) =>
+  shape.length === 3 ? shape : [[...shape[0], 0], [...shape[1], 0], [0, 0, 1]]);
 
 // Planar positions lie at z = 0; those that are not wholly known are not drawn.
 function spatial(at) {

@@ -9,6 +9,7 @@ import { Problem, Server } from "./server.js";
 import { WebglPen } from "./webgl.js";
 import { aboutModel, facts, momentOf } from "./words.js";
 
+const ASKING = "Asking the model …";
 const PAUSE = 120; // ms without a change before the model is asked
 const by = (id) => document.getElementById(id);
 const server = new Server(), answers = new WeakMap();
@@ -18,7 +19,7 @@ let models = [], held = null, clip = null, player = null, asked = null, waiting 
 
 function say(text) { by("status").textContent = text; }
 
-function complain(error) {
+function complain(error, sorry) {
   if (error.name === "AbortError") return;
   say("");
   if (error.status === 401) {
@@ -26,7 +27,7 @@ function complain(error) {
     return by("access").querySelector("input").focus();
   }
   if (opening.ask(error)) return;
-  by("problem").querySelector("strong").textContent = error.title || "This did not work";
+  by("problem").querySelector("strong").textContent = sorry;
   by("problem").querySelector("p").textContent = error.message;
   by("problem").hidden = false;
   by("problem").scrollIntoView({ block: "nearest" });
@@ -35,7 +36,7 @@ function complain(error) {
 function calm() { by("problem").hidden = true; }
 
 // Does one thing at a time: a newer one ends the one before.
-async function attempt(words, work) {
+async function attempt(words, sorry, work) {
   asked?.abort();
   const mine = asked = new AbortController();
   say(words);
@@ -44,7 +45,7 @@ async function attempt(words, work) {
     await work(mine.signal);
     if (asked === mine) { calm(); say(""); }
   } catch (error) {
-    if (asked === mine) complain(error);
+    if (asked === mine) complain(error, sorry);
   }
   if (asked === mine) by("view").removeAttribute("aria-busy");
 }
@@ -72,7 +73,8 @@ async function forecast(of, anchor, signal) {
 
 function soon() {
   window.clearTimeout(waiting);
-  waiting = window.setTimeout(() => attempt("Asking the model …", (signal) => forecast(clip, Number(by("anchor").value), signal)), PAUSE);
+  const anchor = Number(by("anchor").value), from = clip;
+  waiting = window.setTimeout(() => attempt(ASKING, `No forecast from frame ${anchor + 1}`, (signal) => forecast(from, anchor, signal)), PAUSE);
 }
 
 function follow(next) { // its frames can be chosen
@@ -90,7 +92,7 @@ function moment() {
 // ---- what is opened -----------------------------------------------------------------------------------------------------
 
 async function opened({ title, answer, signal }) {
-  if (!answer.scenes.length) throw new Problem({ title: "Nothing to see", detail: `${title} holds no scene.` });
+  if (!answer.scenes.length) throw new Problem({ detail: `${title} holds no scene.` });
   const first = new Clip(answer.scenes[0], model());
   await forecast(first, first.start, signal);
   held = { title, answer };
@@ -106,15 +108,10 @@ async function opened({ title, answer, signal }) {
 }
 
 function afresh() { // another model
-  if (held) attempt("Asking the model …", (signal) => opened({ ...held, signal }));
+  if (held) attempt(ASKING, `${held.title} cannot be forecast with this model`, (signal) => opened({ ...held, signal }));
 }
 
-function choose(name) {
-  by("package").value = name;
-  chooseModel();
-}
-
-const opening = new Opening(server, { attempt, opened, afresh, model, choose });
+const opening = new Opening(server, { attempt, opened, afresh, model });
 
 function chooseModel() {
   by("about").textContent = aboutModel(model());
@@ -134,7 +131,7 @@ async function start() {
   opening.offer(examples);
 }
 
-by("package").addEventListener("change", () => { chooseModel(); opening.again(); });
+by("package").addEventListener("change", () => { chooseModel(); opening.list(); opening.again(); });
 by("scene").addEventListener("change", () => { follow(new Clip(held.answer.scenes[by("scene").value], model())); soon(); });
 by("anchor").addEventListener("input", () => { moment(); soon(); });
 by("region").addEventListener("change", soon);
@@ -144,7 +141,7 @@ by("access").addEventListener("submit", (event) => {
   event.preventDefault();
   server.key = by("access").querySelector("input").value;
   by("access").hidden = true;
-  attempt("Looking for models …", start);
+  attempt("Looking for models …", "The page could not start", start);
 });
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => player?.redraw());
-attempt("Looking for models …", start);
+attempt("Looking for models …", "The page could not start", start);

@@ -9,9 +9,9 @@ const QUESTIONS = {
 const by = (id) => document.getElementById(id);
 
 export class Opening {
-  // attempt(words, work), opened({title, answer, signal}) and model() are the page's; choose(name) chooses a model.
+  // The page's: attempt(words, sorry, work), opened({title, answer, signal}), afresh(), model().
   constructor(server, page) {
-    Object.assign(this, { server, page, last: null });
+    Object.assign(this, { server, page, examples: [], tried: null, last: null, shown: "" }); // files given last, and what is shown
     this.form = by("settings").querySelector("form");
     by("file").addEventListener("change", () => {
       this.open([...by("file").files]);
@@ -19,7 +19,7 @@ export class Opening {
     });
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.again();
+      this.#read(this.tried);
     });
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -34,66 +34,83 @@ export class Opening {
   }
 
   offer(examples) { // and opens the first, so that there is something to see
-    by("examples").hidden = !examples.length;
-    by("examples").querySelector("ul").replaceChildren(...examples.map((example) => {
-      const button = make("button", { type: "button", "aria-pressed": "false" }, example.title);
-      button.addEventListener("click", () => this.example(example, button));
-      return make("li", {}, button);
-    }));
-    if (this.last) this.again();
-    else if (examples.length) by("examples").querySelector("button").click();
+    this.examples = examples;
+    this.list();
+    if (this.tried) this.#read(this.tried); // given before the models were known
+    else by("examples").querySelector("button")?.click();
   }
 
-  example(example, button) {
-    if (example.package) this.page.choose(example.package);
-    this.last = null;
-    by("settings").hidden = true;
-    this.#press(button);
-    this.page.attempt(`Opening ${example.title} …`, async (signal) => {
-      await this.page.opened({ title: example.title, answer: await this.server.example(example.name), signal });
-    });
+  list() { // those of the model that is chosen
+    const fitting = this.examples.filter((example) => example.package === this.page.model().package);
+    const alike = (title) => fitting.filter((example) => example.title === title);
+    by("examples").hidden = !fitting.length;
+    by("examples").querySelector("ul").replaceChildren(...fitting.map((example) => {
+      const same = alike(example.title), title = same.length > 1 ? `${example.title} ${same.indexOf(example) + 1}` : example.title;
+      const button = make("button", { type: "button", "data-name": example.name }, title);
+      button.addEventListener("click", () => this.#example(example.name, title));
+      return make("li", {}, button);
+    }));
+    this.#mark();
   }
 
   open(files) {
     if (!files.length) return;
     const ending = (name) => name.split(".").at(-1);
-    if (ending(this.last?.at(0).name ?? "") !== ending(files[0].name)) this.form.reset(); // answers are kept for files of the same kind
-    this.last = files;
-    this.again();
+    if (ending(this.tried?.at(0).name ?? "") !== ending(files[0].name)) this.form.reset(); // answers are kept for files of the same kind
+    this.tried = files;
+    this.#read(files);
   }
 
-  // Reads the files that were opened last, as the form and the model are now; without files, the page forecasts what it has.
-  again() {
+  again() { // for another model
+    if (this.last) this.#read(this.last);
+    else this.page.afresh();
+  }
+
+  #example(name, title) {
+    this.page.attempt(`Opening ${title} …`, `${title} cannot be forecast`, async (signal) => {
+      await this.page.opened({ title, answer: await this.server.example(name), signal });
+      this.#settle(null, name);
+    });
+  }
+
+  #read(files) {
     if (!this.page.model()) return; // `offer` comes back to it
-    if (!this.last) return this.page.afresh();
-    const files = this.last, title = files.map((file) => file.name).join(", ");
+    const title = files.map((file) => file.name).join(", ");
     const options = { ...Object.fromEntries(new FormData(this.form)), package: this.page.model().package };
     by("settings").hidden = false;
-    this.#settle();
-    this.#press(null);
-    this.page.attempt(`Reading ${title} …`, async (signal) => {
+    this.#quiet();
+    this.page.attempt(`Reading ${title} …`, `${title} cannot be forecast`, async (signal) => {
       await this.page.opened({ title, answer: await this.server.read(files, options, signal), signal });
-      by("settings").open = false;
+      this.#settle(files, null);
     });
+  }
+
+  #settle(files, name) { // what was opened is shown
+    this.last = files;
+    this.shown = name;
+    if (!files) this.tried = null;
+    by("settings").hidden = !files;
+    by("settings").open = false;
+    this.#mark();
+  }
+
+  #mark() {
+    for (const each of by("examples").querySelectorAll("button")) each.setAttribute("aria-pressed", String(each.dataset.name === this.shown));
   }
 
   // Whether the error is a question that a person can answer here.
   ask({ missing }) {
-    const field = missing && this.last && this.form.elements.namedItem(missing);
+    const field = missing && this.tried && this.form.elements.namedItem(missing);
     if (!field) return false;
     by("settings").open = true;
-    by("question").textContent = `${this.last[0].name} ${QUESTIONS[missing]}`;
+    by("question").textContent = `${this.tried[0].name} ${QUESTIONS[missing]}`;
     field.setAttribute("aria-invalid", "true");
     field.focus();
     return true;
   }
 
-  #settle() {
+  #quiet() {
     by("question").textContent = "";
     for (const field of this.form.elements) field.removeAttribute("aria-invalid");
-  }
-
-  #press(button) {
-    for (const each of by("examples").querySelectorAll("button")) each.setAttribute("aria-pressed", String(each === button));
   }
 }

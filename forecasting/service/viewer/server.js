@@ -5,7 +5,7 @@ const PATIENCE = 3; // times a busy service is asked again
 export class Problem extends Error {
   constructor({ title = "", detail = "", status = 0, missing = null }) {
     super(detail || title);
-    Object.assign(this, { title, status, missing });
+    Object.assign(this, { status, missing });
   }
 }
 
@@ -41,7 +41,7 @@ export class Server {
     for (let attempt = 0; ; attempt += 1) {
       const answer = await fetch(path, { ...options, headers }).catch((error) => {
         if (error.name === "AbortError") throw error;
-        throw new Problem({ title: "No answer", detail: "The service does not answer. See whether `forecast serve` is still running, then try again." });
+        throw new Problem({ detail: "The service does not answer. See whether `forecast serve` is still running, then try again." });
       });
       if ((answer.status === 429 || answer.status === 503) && attempt < PATIENCE) {
         const wait = Math.min(Number(answer.headers.get("retry-after")) || 1, 5);
@@ -50,7 +50,7 @@ export class Server {
       }
       const content = await answer.json().catch(() => null);
       if (answer.ok && content) return content;
-      throw new Problem({ title: answer.statusText, detail: `The service answered ${answer.status} without saying why.`, ...content, status: answer.status });
+      throw new Problem({ title: `The service answered ${answer.status} without saying why.`, ...content, status: answer.status });
     }
   }
 }

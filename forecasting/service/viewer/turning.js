@@ -39,6 +39,10 @@ function turnParts(matrix, row, irreps, name) {
 export const turnedPositions = (matrix, positions) =>
   positions.map((node) => node.map((hypothesis) => hypothesis.map((at) => turnVector(matrix, at))));
 
+// Shapes of regions (nodes × hypotheses × steps × matrices) turned.
+export const turnedShapes = (matrix, shapes) => shapes?.map((node) => node.map((hypothesis) => hypothesis.map((shape) =>
+  transposed(transposed(shape.map((row) => turnVector(matrix, row))).map((column) => turnVector(matrix, column))))));
+
 // √(Σ|back − plain|² / Σ|plain − anchor|²): how far the answer to the turned scene, turned back, is from the plain answer.
 export function residual(plain, back, anchor) {
   let apart = 0, motion = 0;

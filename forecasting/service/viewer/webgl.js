@@ -4,8 +4,9 @@ import {
   MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Scene, SphereGeometry, WebGLRenderer,
 } from "./three/three.min.js";
 import { Lines } from "./lines.js";
+import { rootOf } from "./player/geometry.js";
 import { isNow } from "./player/marks.js";
-import { placesAt, radiiAt, span } from "./player/moments.js";
+import { placesAt, radiiAt, shapesAt, span } from "./player/moments.js";
 
 ColorManagement.enabled = false; // colours as the style sheet says them
 const MANY = 300; // nodes, from which on round things are coarser
@@ -86,14 +87,15 @@ export class WebglPen {
   #pose({ mark, bones, balls, regions }, view, moment) { // bodies, their connections and regions at a moment
     const here = isNow(mark, moment) && span(this.scene.times, mark, moment);
     const places = here ? placesAt(mark, here).map((at) => at && this.#local(at)) : [];
-    const size = (mark.way.body === "box" ? BOX : BALL) / view.size, radii = here && regions ? radiiAt(mark, here) : [];
+    const size = (mark.way.body === "box" ? BOX : BALL) / view.size, around = here && regions;
+    const radii = around && radiiAt(mark, here), shapes = around && shapesAt(mark, here);
     bones.clear();
     if (mark.way.body !== "none") {
       for (const [a, b] of this.scene.edges ?? []) if (places[a] && places[b]) bones.add(places[a], places[b]);
     }
     bones.done();
     if (balls) put(balls, places, () => size);
-    if (regions) put(regions, places, (node) => radii[node]);
+    if (regions) put(regions, places, (node) => radii[node], shapes && ((node) => rootOf(shapes[node])));
   }
 }
 
@@ -104,13 +106,17 @@ function instances(geometry, material, room, order) {
   return Object.assign(mesh, { frustumCulled: false, renderOrder: order });
 }
 
-function put(mesh, places, sizeOf) {
+const BALL_ROOT = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
+
+function put(mesh, places, sizeOf, rootAt) {
   const matrices = mesh.instanceMatrix.array;
   mesh.count = 0;
   places.forEach((at, node) => {
     const size = sizeOf(node);
     if (!at || !size) return;
-    matrices.set([size, 0, 0, 0, 0, size, 0, 0, 0, 0, size, 0, ...at, 1], 16 * mesh.count);
+    const root = rootAt ? rootAt(node) : BALL_ROOT;
+    const columns = [0, 1, 2].flatMap((column) => [...root.map((row) => size * row[column]), 0]);
+    matrices.set([...columns, ...at, 1], 16 * mesh.count);
     mesh.count += 1;
   });
   mesh.instanceMatrix.needsUpdate = true;

@@ -24,8 +24,8 @@ export function facts(clip, anchor, scene) {
   if (scene.weights.length > 1) {
     found.push(`${scene.weights.length} hypotheses, of probability ${scene.weights.map((weight) => `${number(100 * weight)} %`).join(", ")}.`);
   }
-  if (clip.stride > 1) found.push(`The file has ${number(1 / clip.dt)} frames a second, the model ${number(1 / clip.model.dt)}: it is shown every ${clip.stride}th frame.`);
   if (scene.history.length < clip.model.frames) found.push(`Only ${scene.history.length} of the ${clip.model.frames} frames that the model wants are there.`);
+  if (!scene.turned.length) found.push(`Its axes have units of their own (${unit}), so the scene cannot be turned here.`);
   if (scene.nodes < scene.all) found.push(`${scene.all - scene.nodes} of ${scene.all} nodes were not seen at this frame and have no forecast.`);
   return found;
 }
