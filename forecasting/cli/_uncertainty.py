@@ -33,7 +33,7 @@ def add_uncertainty_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--steps",
         type=int,
-        help="last step to forecast, behind the horizon: forecasts are fed back as history. Regions end with the horizon; how far "
+        help="last step to forecast, behind the horizon: forecasts are fed back as history. Regions end there; how far "
         "such forecasts drift is in the report of `forecast evaluate --report`",
     )
 

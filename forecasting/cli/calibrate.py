@@ -32,10 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--levels", nargs="+", type=float, default=[0.8, 0.9, 0.95], help="default: 0.8 0.9 0.95")
     parser.add_argument(
         "--alike",
-        choices=("auto", "scenes", "blocks"),
+        choices=("auto", "scenes", "blocks", "windows"),
         default="auto",
         help="what is exchangeable with what will be forecast: whole scenes, or blocks of time as long as a window, for "
-        "recordings that are few and long (default: scenes where there are enough)",
+        "recordings that are few and long (default: scenes where there are enough, else blocks); windows takes each window for "
+        "itself, where there is no other way, and promises nothing",
     )
     parser.add_argument("--shape", choices=("ball", "ellipsoid"), default="ball", help="of the regions (default: ball)")
     parser.add_argument("--most", type=int, default=20_000, help="most windows, spread evenly (default: 20000)")

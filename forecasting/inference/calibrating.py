@@ -1,6 +1,7 @@
 """Calibrating a package: sizes of regions from windows whose future is known."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -17,12 +18,14 @@ from forecasting.trajectories.windows import Bool, Int, WindowBatch, WindowSpec
 
 Float = NDArray[np.float64]
 Progress = Callable[[int], None]
-ALIKE = ("auto", "scenes", "blocks")
+ALIKE = {"scenes": "scenes", "blocks": "blocks of time as long as a window", "windows": "windows"}
+AUTO = "auto"
 SHAPES = ("ball", "ellipsoid")
 LEVELS = (0.8, 0.9, 0.95)
 _FEWEST = 5
 _TINY = 1e-9
 _SLOW = 0.1
+_FAR = 1 << 32
 
 
 def calibrate(
@@ -38,32 +41,34 @@ def calibrate(
 
     What is exchangeable with what will be forecast is a scene as a whole, or, of recordings that are few and long, a block of
     time as long as a window (`alike`). All windows and nodes of one count together as one, so that neither the nodes of a scene,
-    which move together, nor windows that overlap make the sample look larger than it is; see `conformal_quantiles`. A score is
-    the distance from the truth to the nearest hypothesis, divided by the predicted scale where there is one; of a whole way, the
-    largest over the steps, each in units of its own typical size, of the hypothesis for which that is least. Typical sizes and
-    the axes of ellipsoids come from every fifth scene or block, quantiles from the others. A type with too few scenes of its own
-    has the sizes of all types together.
+    which move together, nor windows that overlap make the sample look larger than it is; see `conformal_quantiles`. ``windows``
+    takes each window for itself, as the only way for few short recordings: overlapping ones tell much the same, so that sizes
+    vary more than their number suggests, and nothing is promised.
+
+    A score is the distance from the truth to the nearest hypothesis, divided by the predicted scale where there is one; of a
+    whole way, the largest over the steps, each in units of its own typical size, of the hypothesis for which that is least.
+    Typical sizes and the axes of ellipsoids come from every fifth scene, block or window, quantiles from the others. A type with
+    too few of its own has the sizes of all types together.
 
     Args:
         predictor: of the package; parts: windows that it has not learned from.
         levels: shares of truths to be held.
-        alike: ``scenes``, ``blocks``, or ``auto``: scenes where there are enough.
+        alike: ``scenes``, ``blocks``, ``windows``, or ``auto``: scenes where there are enough, else blocks.
         shape: ``ball``, or ``ellipsoid`` along and across a node's velocity.
         progress: called with the number of windows done.
 
     Raises:
-        DataError: if there are too few scenes or blocks for the highest level; says how many it takes.
+        DataError: if there are too few for the highest level; says how many it takes.
         UsageError: if a level or a choice is not one.
     """
     levels = checked_levels(levels)
-    pick(dict.fromkeys(ALIKE), alike, "alike")
+    pick({**ALIKE, AUTO: ""}, alike, "alike")
     pick(dict.fromkeys(SHAPES), shape, "shape")
-    scene, block, errors, scaled = _gathered(predictor, parts, progress)
+    errors, choices, scaled = _gathered(predictor, parts, progress)
     enough = _enough(max(levels))
-    if alike == "auto":
-        alike = "scenes" if len(np.unique(scene)) >= enough else "blocks"
-    errors = Errors(errors.away, errors.valid, errors.velocity, errors.kind, scene if alike == "scenes" else block)
-    known = errors.of(np.any(errors.valid, axis=1))
+    if alike == AUTO:
+        alike = "scenes" if len(np.unique(choices["scenes"])) >= enough else "blocks"
+    known = replace(errors, group=choices[alike]).of(np.any(errors.valid, axis=1))
     groups = len(np.unique(known.group))
     if groups < enough:
         raise _too_few(groups, alike, max(levels))
@@ -90,8 +95,10 @@ def calibrate(
     )
 
 
-def _gathered(predictor: Predictor, parts: Iterable[WindowBatch], progress: Progress | None) -> tuple[Int, Int, Errors, bool]:
-    """Scene and block of each node, the errors, and whether they are in units of predicted scales."""
+def _gathered(
+    predictor: Predictor, parts: Iterable[WindowBatch], progress: Progress | None
+) -> tuple[Errors, dict[str, Int], bool]:
+    """The errors, each node's scene, block and window, and whether errors are in units of predicted scales."""
     span = _span(predictor.package.window)
     found: list[tuple[Any, ...]] = []
     done, scaled = 0, False
@@ -102,15 +109,16 @@ def _gathered(predictor: Predictor, parts: Iterable[WindowBatch], progress: Prog
             scaled, away = True, away / answers.scale[..., None]
         where = windows.window_of_node
         scene = windows.scene[where]
-        block = scene * (1 << 32) + windows.anchor[where] // span
-        found.append((away, windows.future_valid, windows.velocity[:, -1], windows.node_type, scene, block))
+        anchor = scene * _FAR + windows.anchor[where]
+        found.append((away, windows.future_valid, windows.velocity[:, -1], windows.node_type, scene, anchor))
         done += len(windows)
         if progress:
             progress(done)
     if not found:
         raise DataError("there is no window to calibrate on")
-    away, valid, velocity, kind, scene, block = (np.concatenate(each) for each in zip(*found, strict=True))
-    return scene, block, Errors(away, valid.astype(bool), velocity, kind, scene), scaled
+    away, valid, velocity, kind, scene, anchor = (np.concatenate(each) for each in zip(*found, strict=True))
+    choices = {"scenes": scene, "blocks": scene * _FAR + anchor % _FAR // span, "windows": anchor}
+    return Errors(away, valid.astype(bool), velocity, kind, scene), choices, scaled
 
 
 def _span(window: WindowSpec) -> int:
@@ -124,10 +132,10 @@ def _enough(level: float) -> int:
 
 
 def _too_few(found: int, alike: str, level: float, where: str = "") -> DataError:
-    what = alike if alike == "scenes" else "blocks of time as long as a window"
+    weaker = list(ALIKE)[list(ALIKE).index(alike) + 1 :]
     return DataError(
-        f"{found} {what} with a known future{where} are too few for the level {level:g}: it takes {_enough(level)}; calibrate on "
-        "more data, or ask for lower --levels" + (", or take --alike blocks" if alike == "scenes" else "")
+        f"{found} {ALIKE[alike]} with a known future{where} are too few for the level {level:g}: it takes {_enough(level)}; "
+        "calibrate on more data, or ask for lower --levels" + (f", or take --alike {weaker[0]}" if weaker else "")
     )
 
 

@@ -122,7 +122,7 @@ def test_where_truth_and_forecasts_end(package, monkeypatch):
     assert found["ended"] == ""
     assert [error is None for error in found["rollout"]["error"]] == [False, False, True, True]
     assert calls[-1] == (4 * found["windows"],) * 2
-    plain, left = Predictor.windows, [2]
+    plain, left = Predictor.answers, [2]
 
     def tired(self, windows):
         left[0] -= 1
@@ -130,7 +130,7 @@ def test_where_truth_and_forecasts_end(package, monkeypatch):
             raise NumericalError("the forecast is not finite")
         return plain(self, windows)
 
-    monkeypatch.setattr(Predictor, "windows", tired)
+    monkeypatch.setattr(Predictor, "answers", tired)
     found = drift(made, dataset, dataset.anchors(made.window)[:8], rounds=4)
     assert len(found["rollout"]["time"]) == len(found["rollout"]["error"]) == 2
     assert "not finite" in found["ended"]
