@@ -8,7 +8,10 @@ Point = Annotated[list[float], Field(min_length=2, max_length=3)]
 
 
 class RegionAnswer(BaseModel):
-    """Radius (nodes × hypotheses × steps) in the scene's unit; shape (… × D × D) for ellipsoids."""
+    """Balls of a radius (nodes × hypotheses × steps) in the scene's unit, or ellipsoids |S^(-1/2) (x − centre)| ≤ radius.
+
+    Their S stand in `shape` (… × D × D), each of determinant 1.
+    """
 
     level: float
     joint: bool

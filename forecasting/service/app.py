@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from forecasting.service import answer_schemas as answers
 from forecasting.service import schemas
@@ -91,7 +91,7 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
             methods=[method],
             operation_id=asgi.__name__,  # type: ignore[attr-defined]
             summary=extra.pop("summary"),
-            response_class=Response if content else _Json,
+            response_class=Response if content else JSONResponse,
             response_model=None,
             responses=responses,
             openapi_extra=extra,
@@ -139,10 +139,6 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     direct: dict[tuple[str, str], App] = {("POST", "/predict"): e.predict, ("GET", "/health"): e.health}
     return Gate(app, key, counts, direct, local=local, quiet=quiet)
-
-
-class _Json(Response):
-    media_type = JSON
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from forecasting.errors import ForecastingError
 from forecasting.inference.predictor import Anchors
+from forecasting.inference.regions import Interval
 from forecasting.service.arrow import trajectories_of_stream
 from forecasting.service.jobs import Job, Size
 from forecasting.service.limits import Limits
@@ -60,7 +61,8 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
         every, interval = wish.every or options.every, wish.interval or options.interval
         residual = wish.residual or options.residual
     groups = None if residual is None else _wish(residual.groups, residual.draws, served, limits)
-    return _asked(served, Job(scenes, Anchors(every), interval=interval, residual=groups), limits)
+    regions = None if interval is None else Interval((interval.level,), interval.joint)
+    return _asked(served, Job(scenes, Anchors(every), interval=regions, residual=groups), limits)
 
 
 def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:

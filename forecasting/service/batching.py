@@ -131,6 +131,8 @@ class Worker:
             size = self._small[0].size
             if together and (nodes + size.nodes > limits.nodes or edges + size.edges > limits.edges):
                 break
+            if together and self._small[0].job.interval != together[0].job.interval:
+                break
             one = self._small.popleft()
             if not one.job.left:
                 together.append(one)

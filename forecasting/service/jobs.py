@@ -10,9 +10,9 @@ from forecasting.errors import ForecastingError
 from forecasting.inference.buckets import expected_edges
 from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.predictor import Anchors
+from forecasting.inference.regions import Interval
 from forecasting.service.problems import Problem
 from forecasting.service.residuals import Wish, measured
-from forecasting.service.schemas import IntervalWish
 from forecasting.service.shelf import Served
 from forecasting.trajectories.trajectory import Trajectory
 
@@ -47,7 +47,7 @@ class Job:
     scenes: list[Trajectory]
     anchors: Anchors = field(default_factory=Anchors)
     forecast: bool = True
-    interval: IntervalWish | None = None
+    interval: Interval | None = None
     residual: Wish | None = None
     batches: list[ForecastBatch] = field(default_factory=list)
     residuals: list[dict[str, object]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Job:
         """Work, yielding between steps of about one micro-batch each."""
         try:
             if self.forecast:
-                for batch in served.predictor.batches(self.scenes, self.anchors):
+                for batch in served.predictor.batches(self.scenes, self.anchors, self.interval):
                     self.batches.append(batch)
                     yield
             if self.residual is not None:
@@ -94,11 +94,11 @@ def run_together(jobs: list[Job], served: Served) -> bool:
     """Forecast small jobs in one micro-batch; False where one of them cannot be forecast.
 
     Args:
-        jobs: that ask for forecasts of the last frames and nothing else; served: what with.
+        jobs: that ask for forecasts of the last frames with the same regions, and nothing else; served: what with.
     """
     owner = {id(scene.source): job for job in jobs for scene in job.scenes}
     try:
-        for batch in served.predictor.batches([scene for job in jobs for scene in job.scenes]):
+        for batch in served.predictor.batches([scene for job in jobs for scene in job.scenes], interval=jobs[0].interval):
             owners = [owner[id(batch.sources[scene])] for scene in batch.scene]
             first = 0
             for job, windows in groupby(owners):
@@ -130,4 +130,5 @@ def part(batch: ForecastBatch, first: int, last: int) -> ForecastBatch:
         anchor=batch.anchor[nodes],
         node_ids=batch.node_ids[nodes],
         node_types=batch.node_types[nodes],
+        regions={level: each[nodes] for level, each in batch.regions.items()},
     )

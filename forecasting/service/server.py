@@ -1,7 +1,10 @@
 """The server that holds the application: where it listens, and how it ends."""
 
 import ipaddress
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -75,4 +78,18 @@ def run(app: App, listener: socket.socket, patience: float) -> None:
         ws="none",
         lifespan="on",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends at a signal without dying of it, so that what comes after still happens."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals as uvicorn does, and forget them at the end."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

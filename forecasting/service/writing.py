@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from forecasting.inference.forecasts import ForecastBatch
+from forecasting.inference.regions import Interval
 from forecasting.service.jobs import Job
 from forecasting.service.shelf import Served
 
@@ -15,7 +16,7 @@ JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 
 def predicted_json(job: Job, served: Served) -> bytes:
     """The forecasts of a finished job, one after the other so that other threads get their turns."""
-    forecasts = ",".join(json.dumps(one) for batch in job.batches for one in _forecasts(batch))
+    forecasts = ",".join(json.dumps(one) for batch in job.batches for one in _forecasts(batch, job.interval))
     residuals = "" if job.residual is None else f',"residuals":{json.dumps(job.residuals)}'
     return f'{{"package":{json.dumps(served.address)},"forecasts":[{forecasts}]{residuals}}}'.encode()
 
@@ -44,14 +45,14 @@ def diagnosed_json(job: Job, served: Served) -> bytes:
     return json.dumps(plain, allow_nan=False).encode()
 
 
-def _forecasts(batch: ForecastBatch) -> Iterator[dict[str, Any]]:
+def _forecasts(batch: ForecastBatch, interval: Interval | None) -> Iterator[dict[str, Any]]:
     unit, up, hand = str(batch.unit), batch.frame.up, batch.frame.handedness
     ids, kinds = batch.node_ids.values.tolist(), batch.node_types.values.tolist()
     offsets = batch.offsets.tolist()
     times, weights, moments = batch.time.tolist(), batch.weights.tolist(), batch.anchor_time.tolist()
     for window, scene in enumerate(batch.scene.tolist()):
         first, last = offsets[window], offsets[window + 1]
-        yield {
+        said = {
             "scene": batch.names[scene],
             "anchor_time": moments[window],
             "time": times[window],
@@ -64,3 +65,9 @@ def _forecasts(batch: ForecastBatch) -> Iterator[dict[str, Any]]:
             "up": up,
             "handedness": hand,
         }
+        if interval is not None:
+            (regions,) = (batch.regions[level][slice(first, last)] for level in interval.levels)
+            shape = None if regions.shape is None else regions.shape.tolist()
+            about = {"level": interval.levels[0], "joint": interval.joint}
+            said["interval"] = {**about, "radius": regions.radius.tolist(), "shape": shape}
+        yield said

@@ -9,6 +9,7 @@ import pytest
 
 from forecasting.graphs.build import schema_of
 from forecasting.graphs.topology import Complete
+from forecasting.inference.intervals import Calibration
 from forecasting.models import build_model
 from forecasting.packages import Package, save_package
 from forecasting.service.app import create_app
@@ -18,7 +19,13 @@ from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.windows import WindowSpec
 
 
-def made_package(folder, model="egnn", arguments=None, spec=None, **kind):
+def balls(types, horizon):
+    """A calibration for the level 0.9, made by hand."""
+    sizes = 1.0 + np.arange(horizon) + np.zeros((len(types), horizon))
+    return Calibration((0.9,), types, sizes[None], np.full((1, len(types)), 2.0), sizes, scaled=False).to_plain()
+
+
+def made_package(folder, model="egnn", arguments=None, spec=None, calibrated=False, **kind):
     dataset = random_dataset(folder.parent / f"{folder.name}-data", **kind)
     spec = spec or WindowSpec(3, (1, 2))
     schema = schema_of(dataset.manifest, spec, Complete())
@@ -27,7 +34,8 @@ def made_package(folder, model="egnn", arguments=None, spec=None, **kind):
     windows = dataset.windows(spec, dataset.anchors(spec))
     made = Package(
         *(model, chosen, schema, spec, "complete", {}, Normalization.fit(windows)),
-        *(0.1, "m", dataset.manifest.frame, dataset.manifest.fields, weights, {}),
+        *(0.1, "m", dataset.manifest.frame, dataset.manifest.fields, weights, {}, None),
+        calibration=balls(schema.node_types, 2) if calibrated else None,
     )
     return save_package(made, folder)
 
@@ -37,7 +45,7 @@ def folders(tmp_path_factory):
     """Packages by name: in space, in the plane, and one that knows no symmetry."""
     root = tmp_path_factory.mktemp("packages")
     return {
-        "space": made_package(root / "space"),
+        "space": made_package(root / "space", calibrated=True),
         "plane": made_package(root / "plane", dim=2),
         "free": made_package(root / "free", "mlp"),
     }
@@ -69,7 +77,7 @@ def ask(shelf):
     return Asker(create_app(shelf, quiet=True))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def asker():
     return Asker
 

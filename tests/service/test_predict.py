@@ -189,3 +189,23 @@ def test_answers_do_not_depend_on_who_asks_at_the_same_time(ask, scene_of):
     for one, two in zip(together, alone, strict=True):
         if one.status_code == 200:
             assert one.json() == two.json()
+
+
+@pytest.mark.parametrize(("joint", "first"), [(False, 1.0), (True, 2.0)])
+def test_regions(ask, scene_of, joint, first):
+    scene, wish = scene_of(unit="cm"), {"level": 0.9, "joint": joint}
+    answer = ask("POST", "/predict", json={"package": "space", "interval": wish, "scenes": [scene]})
+    (found,) = answer.json()["forecasts"]
+    assert {name: found["interval"][name] for name in ("level", "joint", "shape")} == {**wish, "shape": None}
+    np.testing.assert_allclose(found["interval"]["radius"], [[[100 * first, 200 * first]]] * 4)
+    table = ask("POST", "/predict", json={"interval": wish, "scenes": [scene]}, headers={"accept": ARROW})
+    np.testing.assert_allclose(
+        pa.ipc.open_stream(table.content).read_all()["radius_90"].to_numpy()[:2], [100 * first, 200 * first]
+    )
+
+
+@pytest.mark.parametrize(("package", "level", "words"), [("free", 0.9, "not calibrated"), ("space", 0.8, "levels 0.9")])
+def test_regions_that_nobody_calibrated(ask, scene_of, package, level, words):
+    answer = ask("POST", "/predict", json={"package": package, "interval": {"level": level}, "scenes": [scene_of()]})
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]

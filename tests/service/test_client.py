@@ -1,0 +1,217 @@
+"""The client and a server on this machine: what comes back, who is asked again, who goes away, and how it ends."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from forecasting.cli.main import main
+from forecasting.errors import DataError, ForecastingError, UsageError
+from forecasting.inference.predictor import Anchors, Predictor
+from forecasting.service.app import create_app
+from forecasting.service.client import Client
+from forecasting.service.scenes import plain_scene
+from forecasting.service.server import listening
+from forecasting.testing.scenes import random_scene
+
+
+def scenes(count=5, **kind):
+    rng = np.random.default_rng(3)
+    return [random_scene(rng, f"scene-{index}", nodes=1 + index % 6, **kind) for index in range(count)]
+
+
+@contextlib.contextmanager
+def served(app):
+    """The application behind a real socket; its address."""
+    listener = listening("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def url(shelf):
+    with served(create_app(shelf, quiet=True)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("body", ["json", "arrow"])
+@pytest.mark.parametrize("every", [None, 4])
+def test_forecasts_are_those_of_the_predictor(url, shelf, body, every):
+    given = scenes()
+    expected = list(Predictor(shelf.find("space").package).trajectories(given, Anchors(every)))
+    with Client(url, body=body) as client:
+        found = client.predict(given, package="space", every=every)
+    assert len(found) == len(expected)
+    for one, two in zip(found, expected, strict=True):
+        for name in ("scene", "anchor_time", "unit", "frame", "source"):
+            assert getattr(one, name) == getattr(two, name)
+        for name in ("positions", "weights", "time", "anchor", "node_ids", "node_types"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_errors_in_words(url):
+    with Client(url) as client:
+        with pytest.raises(DataError, match="5 frames/s"):
+            client.predict(replace(scenes(1)[0], time=2 * scenes(1)[0].time))
+        with pytest.raises(UsageError, match="no package 'nobody'"):
+            client.predict(scenes(1), package="nobody")
+    with pytest.raises(UsageError, match="is it running"):
+        Client("http://127.0.0.1:9").models()
+    with pytest.raises(UsageError, match="json or arrow"):
+        Client(url, body="xml")
+
+
+class Busy(httpx.BaseTransport):
+    """Answers 429 or 503 a few times before it says what the packages are."""
+
+    def __init__(self, times):
+        self.times, self.asked = times, 0
+
+    def handle_request(self, request):
+        self.asked += 1
+        if self.asked <= self.times:
+            return httpx.Response((429, 503)[self.asked % 2], headers={"retry-after": "0"}, json={"detail": "busy"})
+        return httpx.Response(200, json={"models": []})
+
+
+def test_a_busy_service_is_asked_again(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    busy = Busy(4)
+    assert Client("http://localhost", transport=busy).models() == []
+    assert busy.asked == 5
+    assert all(later > earlier / 2 for earlier, later in pairwise(pauses))
+    with pytest.raises(ForecastingError, match="busy"):
+        Client("http://localhost", transport=Busy(99), patience=0.0).models()
+
+
+def test_the_key_is_sent(shelf):
+    key = "a key of many letters"
+    with served(create_app(shelf, key=key, quiet=True)) as address:
+        assert len(Client(address, key).models()) == 3
+        with pytest.raises(UsageError, match="a key is needed"):
+            Client(address, "another key of letters").models()
+
+
+def raw(url, request):
+    """A socket that has sent bytes to the service."""
+    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(request)
+    return connection
+
+
+def test_those_who_leave_give_their_place_to_others(shelf, scene_of):
+    app = create_app(shelf, quiet=True)
+    slow = json.dumps({"residual": {"draws": 32}, "scenes": [scene_of(nodes=6, seed=seed) for seed in range(20)]}).encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    with served(app) as address:
+        for _ in range(12):
+            raw(address, head % len(slow) + slow).close()
+            raw(address, head % len(slow) + slow[:100]).close()
+        start = time.monotonic()
+        assert Client(address).predict(scenes(1))
+        text = httpx.get(f"{address}/metrics").text
+        until = time.monotonic() + 20
+        while "forecast_requests_open 1.0" not in text and time.monotonic() < until:
+            time.sleep(0.1)
+            text = httpx.get(f"{address}/metrics").text
+        assert "forecast_requests_open 1.0" in text  # the one that asks
+        assert time.monotonic() - start < 20
+
+
+def test_a_body_that_is_too_large_is_told_so_to_any_client(url):
+    answer = httpx.post(f"{url}/predict", content=b" " * (20 << 20), headers={"content-type": "application/json"}, timeout=60)
+    assert answer.status_code == 413
+
+    def parts():
+        for _ in range(20):
+            yield b" " * (1 << 20)
+
+    answer = httpx.post(f"{url}/predict", content=parts(), headers={"content-type": "application/json"}, timeout=60)
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
+def test_many_at_once_get_their_own_answers(url, shelf):
+    given = scenes(30, gaps=False)
+    alone = {one.scene: one.positions for one in Predictor(shelf.served[0].package).trajectories(given)}
+    bodies = [json.dumps({"scenes": [plain_scene(one, None)]}) for one in given] * 3
+
+    async def ask():
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            posts = [client.post("/predict", content=one, headers={"content-type": "application/json"}) for one in bodies]
+            return await asyncio.gather(*posts)
+
+    for answer in asyncio.run(ask()):
+        (one,) = answer.json()["forecasts"]
+        assert one["positions"] == alone[one["scene"]].tolist()
+
+
+def test_the_verb(folders, scene_of, tmp_path):
+    """Starts with --port 0, answers, and at SIGTERM finishes what it accepted."""
+    command = [sys.executable, "-m", "forecasting.cli.main", "serve", str(folders["space"]), "--port", "0", "--threads", "1"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    try:
+        lines = []
+        while not (found := re.search(r"http://\S+", lines[-1] if lines else "")):
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
+        slow = {"residual": {"draws": 32}, "scenes": [scene_of(nodes=6, seed=seed) for seed in range(20)]}
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(httpx.post(f"{found[0]}/predict", json=slow, timeout=60)))
+        asking.start()
+        text = ""
+        while "forecast_requests_open 2.0" not in text and not answers:
+            text = httpx.get(f"{found[0]}/metrics").text
+        process.send_signal(signal.SIGTERM)
+        asking.join(60)
+        assert answers[0].status_code == 200
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert "stopped serving space@" in out
+        assert "Traceback" not in errors
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nowhere"], 4, "not a model package"),
+        (["--host", "0.0.0.0"], 2, "FORECASTING_API_KEY"),
+        (["--max-nodes", "0"], 2, "limit on nodes"),
+    ],
+)
+def test_a_service_that_cannot_start(folders, capsys, monkeypatch, words, code, message):
+    monkeypatch.delenv("FORECASTING_API_KEY", raising=False)
+    packages = [] if words == ["nowhere"] else [str(folders["space"])]
+    assert main(["serve", *packages, *words]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(folders, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert main(["serve", str(folders["space"]), "--port", str(other.getsockname()[1])]) == 2
+    assert "--port" in capsys.readouterr().err
