@@ -87,8 +87,9 @@ def _composed(costs: Tensor, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
 
 
 def _worth(learned: Tensor, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
-    """(B,) what a nat of the weights is worth in the unit of the costs: a nat of each scored node, or a graph's own cost."""
-    if forecast.scale is None:
-        return learned.detach()
-    nodes = batch.target_valid.any(dim=1).to(learned.dtype)
-    return learned.new_zeros(len(learned)).index_add(0, batch.batch, nodes)
+    """(B,) what a nat of the weights is worth: in each scored position the mean cost of the batch, or a nat where costs are nats.
+
+    The cost of the graph itself would let outcomes that cost much seem likelier than they are.
+    """
+    scored = learned.new_zeros(len(learned)).index_add(0, batch.batch, batch.target_valid.sum(-1).to(learned.dtype))
+    return scored if forecast.scale is not None else scored * (learned.detach().sum() / scored.sum().clamp(min=1))

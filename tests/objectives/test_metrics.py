@@ -75,6 +75,9 @@ def test_losses():
     # graph 0: hypothesis 0 costs 25, hypothesis 1 costs 9; graph 1: 0 against 6; the loser of each counts a twentieth
     learned = 0.95 * (9 + 0) + 0.05 * (25 + 6)
     assert float(LOSSES["mse"](both, batch, 3)) == pytest.approx(learned * (1 + np.log(2)) / 5 / 3)
+    sure = both._replace(weights=torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    surprise = (3 * np.log(4 / 3) + 2 * np.log(2)) / 5
+    assert float(LOSSES["mse"](sure, batch, 3)) == pytest.approx(learned * (1 + surprise) / 5 / 3)
 
 
 @pytest.mark.parametrize("dim", [2, 3])

@@ -1,0 +1,98 @@
+"""From a package to regions in files, as a person drives it."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from forecasting.cli.main import main
+from forecasting.packages import load_package, save_package
+from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.windows import WindowSpec
+
+
+def call(capsys, *arguments):
+    """Exit code, the one object on standard output, and standard error."""
+    capsys.readouterr()
+    code = main([*map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+@pytest.fixture
+def kept(package, tmp_path):
+    """A package in a folder, and its data: twelve windows of each of forty scenes."""
+    made, dataset = package("constant_velocity", spec=WindowSpec(2, (1, 2)), scenes=40, gaps=False)
+    return save_package(made, tmp_path / "package"), dataset.folder
+
+
+def test_calibrate_predict_evaluate(kept, tmp_path, capsys):
+    package, data = kept
+    code, found, _ = call(capsys, "calibrate", package, data, "--partition", "all", "--levels", 0.8, 0.9, "-o", tmp_path / "new")
+    assert code == 0
+    assert (found["levels"], found["about"]["alike"], found["about"]["groups"]) == ([0.8, 0.9], "scenes", 40)
+    assert load_package(package).calibration is None
+    assert load_package(tmp_path / "new").calibration["about"]["data"] == Dataset(data).manifest.content
+    code, found, _ = call(capsys, "evaluate", tmp_path / "new", data, "--partition", "all")
+    rows = found["coverage"]["levels"]
+    assert [row["level"] for row in rows] == [0.8, 0.9]
+    assert all(abs(row["overall"] - row["level"]) < 0.06 for row in rows)
+    assert main(["evaluate", str(tmp_path / "new"), str(data), "--partition", "all"]) == 0
+    assert "share of truths in their regions (balls, calibrated on 40 scenes)" in capsys.readouterr().out
+    table = tmp_path / "future.parquet"
+    sums = []
+    for options in ((), ("--joint",)):
+        code, _, _ = call(capsys, "predict", tmp_path / "new", data, "-o", table, "--level", 0.8, 0.9, *options)
+        assert code == 0
+        rows = pq.read_table(table)
+        smaller, larger = (rows[f"radius_{level}"].to_numpy() for level in (80, 90))
+        assert (smaller > 0).all()
+        assert (larger >= smaller).all()
+        sums.append(larger.sum())
+    assert sums[1] > sums[0]
+
+
+def test_the_package_itself_is_calibrated_where_no_other_is_named(kept, capsys):
+    package, data = kept
+    assert call(capsys, "calibrate", package, data, "--partition", "all", "--levels", 0.5, "--shape", "ellipsoid")[0] == 0
+    assert load_package(package).calibration["axes"] is not None
+    assert main(["calibrate", str(package), str(data), "--partition", "all", "--levels", "0.5"]) == 0
+    assert "calibrated on" in capsys.readouterr().out
+
+
+def test_further_and_together(kept, tmp_path, capsys):
+    package, data = kept
+    code, _, _ = call(
+        capsys, "predict", package, data, "-o", tmp_path / "f.parquet", "--steps", 5, "--ensemble", package, package
+    )
+    assert code == 0
+    table = pq.read_table(tmp_path / "f.parquet")
+    assert np.unique(table["step"]).tolist() == [1, 2, 3, 4, 5]
+    assert np.unique(table["hypothesis"]).tolist() == [0, 1, 2]
+    np.testing.assert_allclose(np.unique(table["weight"]), 1 / 3)
+
+
+WRONG = {
+    "level": (("--levels", "1.5"), 2, "between 0 and 1"),
+    "few": (("--levels", "0.99"), 3, "it takes 124; calibrate on more data, or ask for lower --levels"),
+    "most": (("--most", "0"), 2, "--most must be at least 1"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_calibrated(kept, capsys, case):
+    package, data = kept
+    options, code, message = WRONG[case]
+    found = call(capsys, "calibrate", package, data, "--partition", "all", *options)
+    assert found[0] == code
+    assert message in found[1]["error"]
+
+
+@pytest.mark.parametrize(("options", "message"), [(["--level", "0.9"], "not calibrated"), (["--joint"], "--level")])
+def test_regions_that_nobody_can_give(kept, tmp_path, capsys, options, message):
+    package, data = kept
+    code, found, _ = call(capsys, "predict", package, data, "-o", tmp_path / "f.parquet", *options)
+    assert code == 2
+    assert message in found["error"]
+    assert not (tmp_path / "f.parquet").exists()
