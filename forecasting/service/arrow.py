@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,10 @@ from forecasting.service.schemas import PredictQuery
 from forecasting.symmetry.transforms import irreps_dim
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.formats.arrow_table import scenes_of_table
-from forecasting.trajectories.trajectory import Field, Source, Trajectory
+from forecasting.trajectories.trajectory import Field, Trajectory
 
 NAME = "the table"
+_components = lru_cache(irreps_dim)
 
 
 def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, limits: Limits) -> list[Trajectory]:
@@ -48,7 +50,8 @@ def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, li
                 raise too_large(what, count, most)
         if np.isinf(scene.positions).any():
             raise Problem(422, f"scene '{scene.scene}': positions must be finite numbers, or null")
-        found.append(replace(scene, fields=_known(scene, package), source=Source()))
+        fields = _known(scene, package)
+        found.append(scene if fields == scene.fields else replace(scene, fields=fields))
     return found
 
 
@@ -112,7 +115,7 @@ def _known(scene: Trajectory, package: Package) -> dict[str, Field]:
         item = scene.fields.get(name)
         if item is None:
             continue
-        if item.values.shape[-1] != irreps_dim(about["irreps"], scene.dim):
+        if item.values.shape[-1] != _components(about["irreps"], scene.dim):
             raise Problem(
                 422, f"scene '{scene.scene}': field '{name}' has {item.values.shape[-1]} columns, expected {about['irreps']}"
             )
@@ -121,7 +124,7 @@ def _known(scene: Trajectory, package: Package) -> dict[str, Field]:
             values = np.repeat(values[None], len(scene.time), axis=0)
         elif item.per_frame and not about["per_frame"]:
             values = _constant(values, f"scene '{scene.scene}': field '{name}'")
-        found[name] = replace(item, values=values)
+        found[name] = item if values is item.values else replace(item, values=values)
     return found
 
 

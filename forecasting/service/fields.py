@@ -4,6 +4,7 @@ A field means what it meant when the model was trained: `velocity` is in the sce
 unit that the package names.
 """
 
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -18,6 +19,8 @@ from forecasting.trajectories.trajectory import Field, Trajectory
 from forecasting.trajectories.units import Unit, conversion
 
 VELOCITY = "velocity"
+_KNOWN = {int, float, type(None)}
+_components = lru_cache(irreps_dim)
 
 
 def fields_of(plain: Any, shape: tuple[int, int, int], where: str, package: Package, unit: Unit) -> dict[str, Field]:
@@ -39,7 +42,7 @@ def fields_of(plain: Any, shape: tuple[int, int, int], where: str, package: Pack
         if name not in given:
             raise Problem(422, f"{where} lacks the field '{name}' ({about['irreps']}), which the model was trained with")
         values, said = _unpacked(given[name], f"{where}: field '{name}'")
-        size = irreps_dim(about["irreps"], shape[2])
+        size = _components(about["irreps"], shape[2])
         shaped = _shaped(values, (*(shape[:2] if about["per_frame"] else shape[1:2]), size), f"{where}: field '{name}'")
         if name == VELOCITY:
             found[name] = Field(unit.from_file(shaped), about["irreps"], f"{unit.name}/s", about["translates"])
@@ -80,29 +83,38 @@ def _unpacked(plain: Any, where: str) -> tuple[Any, str]:
 
 def _shaped(plain: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
     """Values of `shape`; the last axis may be left out where it is 1; NaN where null stands for a number or for a node."""
-    problem = Problem(422, f"{where} must be {' × '.join(map(str, shape))} finite numbers, or null where unknown")
-    rows = [plain]
+    rows, size = [plain], shape[-1]
     for length in shape[:-1]:
-        if not all(type(row) is list and len(row) == length for row in rows):
-            raise problem
+        if not _all_lists(rows, length):
+            raise _not_numbers(where, shape)
         rows = list(chain.from_iterable(rows))
-    size = shape[-1]
-    if size == 1:
-        rows = [row if type(row) is list else [row] for row in rows]
-    rows = [[None] * size if row is None else row for row in rows]
-    if not all(type(row) is list and len(row) == size for row in rows):
-        raise problem
-    flat = list(chain.from_iterable(rows))
-    if not set(map(type, flat)) <= {int, float, type(None)}:
-        raise problem
+    kinds = set(map(type, rows))
+    if size == 1 and list not in kinds:
+        flat = rows
+    else:
+        if size == 1 or type(None) in kinds:
+            rows = [row if type(row) is list else [row] * (size if row is None else 1) for row in rows]
+        if not _all_lists(rows, size):
+            raise _not_numbers(where, shape)
+        flat = list(chain.from_iterable(rows))
+        kinds = set(map(type, flat))
+    if not kinds <= _KNOWN:
+        raise _not_numbers(where, shape)
     try:
         values = np.array(flat, dtype=np.float64)
     except OverflowError:
-        raise problem from None
-    known = np.fromiter((value is not None for value in flat), dtype=bool, count=len(flat))
-    if not np.isfinite(values[known]).all():
-        raise problem
+        raise _not_numbers(where, shape) from None
+    if not np.isfinite(values).all() and sum(value is None for value in flat) < np.count_nonzero(~np.isfinite(values)):
+        raise _not_numbers(where, shape)
     return values.reshape(shape)
+
+
+def _all_lists(rows: list[Any], length: int) -> bool:
+    return set(map(type, rows)) == {list} and set(map(len, rows)) == {length}
+
+
+def _not_numbers(where: str, shape: tuple[int, ...]) -> Problem:
+    return Problem(422, f"{where} must be {' × '.join(map(str, shape))} finite numbers, or null where unknown")
 
 
 def _factor(said: str, own: str, where: str, name: str) -> float:

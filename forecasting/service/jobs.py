@@ -56,12 +56,14 @@ class Job:
 
     def size(self, served: Served) -> "Size":
         """How much work it is, or a little more."""
-        past = served.package.window.past
         nodes = np.array([len(scene.node_ids) for scene in self.scenes])
         known = np.array([len(scene.edges) for scene in self.scenes])
-        windows = np.array([len(self.anchors.of(0, past, len(scene.time))) for scene in self.scenes])
         edges = expected_edges(served.predictor.builder.topology, nodes, known)
-        return Size(int(windows.sum()), int((windows * nodes).sum()), int((windows * edges).sum()), int(edges.max()))
+        if self.anchors.every is None:
+            return Size(len(nodes), int(nodes.sum()), int(edges.sum()), int(edges.max()))
+        past = served.package.window.past
+        windows = np.array([len(self.anchors.of(0, past, len(scene.time))) for scene in self.scenes])
+        return Size(int(windows.sum()), int(windows @ nodes), int(windows @ edges), int(edges.max()))
 
     def steps(self, served: Served) -> Iterator[None]:
         """Work, yielding between steps of about one micro-batch each."""

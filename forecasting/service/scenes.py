@@ -1,5 +1,6 @@
 """Scenes of a request as trajectories, and trajectories as scenes of an answer."""
 
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from forecasting.trajectories.units import parse_unit
 Float = NDArray[np.float64]
 LARGEST_ID = 1 << 63
 _NUMBER = {int, float}
+_unit = lru_cache(parse_unit)
 _NO_EDGES = np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype="<U1")
 
 
@@ -39,7 +41,7 @@ def trajectory_of(scene: Scene, index: int, shared: Numbers, package: Package, l
     text = scene.unit or shared.unit
     if not text:
         raise Problem(422, f"{where} does not say the unit of its positions; say it with `unit`", missing="unit")
-    unit = parse_unit(text, dim)
+    unit = _unit(text, dim)
     kinds = _types(scene.node_types, nodes, where, package)
     edges, edge_types = _edges(scene, nodes, where, package) if scene.edges else _NO_EDGES
     return Trajectory(
@@ -94,9 +96,8 @@ def _positions(plain: Any, where: str, limits: Limits) -> tuple[Float, NDArray[n
         raise Problem(422, f"{where}: every frame lists every node (null where it was not observed), found {_few(lengths)} nodes")
     points = list(chain.from_iterable(plain))
     kinds = set(map(type, points))
-    seen = np.ones(len(points), dtype=bool)
+    seen = np.fromiter((point is not None for point in points), dtype=bool, count=len(points))
     if type(None) in kinds:
-        seen = np.fromiter((point is not None for point in points), dtype=bool, count=len(points))
         points = [point for point in points if point is not None]
         kinds.discard(type(None))
     if kinds != {list} or (dims := set(map(len, points))) not in ({2}, {3}):
@@ -104,9 +105,11 @@ def _positions(plain: Any, where: str, limits: Limits) -> tuple[Float, NDArray[n
             422, f"{where}: a position is a list of 2 or of 3 numbers (the same for all), or null; one must be observed"
         )
     dim = dims.pop()
-    out = np.full((len(seen), dim), np.nan)
-    out[seen] = numbers_of(list(chain.from_iterable(points)), f"{where}: positions").reshape(-1, dim)
-    return out.reshape(frames, nodes, dim), seen.reshape(frames, nodes)
+    values = numbers_of(list(chain.from_iterable(points)), f"{where}: positions").reshape(-1, dim)
+    if len(points) < len(seen):
+        known, values = values, np.full((len(seen), dim), np.nan)
+        values[seen] = known
+    return values.reshape(frames, nodes, dim), seen.reshape(frames, nodes)
 
 
 def numbers_of(flat: list[Any], where: str) -> Float:
@@ -131,7 +134,7 @@ def _time(scene: Scene, shared: Numbers, frames: int, where: str) -> Float:
         dt = scene.dt or shared.dt
         if dt is None and frames > 1:
             raise Problem(422, f"{where} does not say its clock; say `dt` (seconds between frames) or `time`", missing="rate")
-        return np.arange(frames, dtype=np.float64) * (dt or 0.0)
+        return np.arange(frames, dtype=np.float64) * float(dt or 0.0)
     if not isinstance(scene.time, list) or len(scene.time) != frames:
         raise Problem(422, f"{where}: time must list the seconds of each of the {frames} frames")
     time = numbers_of(scene.time, f"{where}: time")
@@ -173,7 +176,7 @@ def _types(plain: list[str] | None, nodes: int, where: str, package: Package) ->
 
 def _edges(scene: Scene, nodes: int, where: str, package: Package) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     pairs = scene.edges
-    if not isinstance(pairs, list) or not all(type(pair) is list and len(pair) == 2 for pair in pairs):
+    if not isinstance(pairs, list) or set(map(type, pairs)) != {list} or set(map(len, pairs)) != {2}:
         raise Problem(422, f"{where}: edges must be a list of pairs of node indices")
     flat = list(chain.from_iterable(pairs))
     if set(map(type, flat)) != {int} or min(flat) < 0 or max(flat) >= nodes:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+from pydantic_core import to_json
 
 from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.regions import Interval
@@ -16,9 +17,9 @@ JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 
 def predicted_json(job: Job, served: Served) -> bytes:
     """The forecasts of a finished job, one after the other so that other threads get their turns."""
-    forecasts = ",".join(json.dumps(one) for batch in job.batches for one in _forecasts(batch, job.interval))
-    residuals = "" if job.residual is None else f',"residuals":{json.dumps(job.residuals)}'
-    return f'{{"package":{json.dumps(served.address)},"forecasts":[{forecasts}]{residuals}}}'.encode()
+    forecasts = b",".join(to_json(one) for batch in job.batches for one in _forecasts(batch, job.interval))
+    residuals = b"" if job.residual is None else b',"residuals":' + to_json(job.residuals)
+    return b'{"package":' + to_json(served.address) + b',"forecasts":[' + forecasts + b"]" + residuals + b"}"
 
 
 def predicted_arrow(job: Job, served: Served) -> bytes:
