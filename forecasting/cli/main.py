@@ -21,6 +21,7 @@ VERBS = (
     "evaluate",
     "diagnose",
     "backtest",
+    "sweep",
     "package",
     "serve",
     "doctor",
