@@ -67,13 +67,14 @@ def show_uncertainty(result: Mapping[str, Any]) -> None:
         print_table(["", "ADE", "FDE"], rows)
     if "nll" in result:
         print(f"\nnegative log-likelihood of the predicted scales: {result['nll']:.4g} nats per coordinate")
-    if "coverage" in result:
-        _show_coverage(result["coverage"], unit)
+    for name, meaning in (("coverage", ""), ("followed", ", following the recording")):
+        if name in result:
+            _show_coverage(result[name], meaning, unit)
 
 
-def _show_coverage(coverage: Mapping[str, Any], unit: str) -> None:
+def _show_coverage(coverage: Mapping[str, Any], meaning: str, unit: str) -> None:
     about = coverage["about"]
-    print(f"\nshare of truths in their regions ({coverage['shape']}s, calibrated on {about['groups']} {about['alike']})")
+    print(f"\nshare of truths in their regions ({coverage['shape']}s, calibrated on {about['groups']} {about['alike']}{meaning})")
     rows = [
         (
             *(row["level"], row["overall"], row["joint"], row["radius"]),

@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write report.html, report.json and figures, with all that `forecast diagnose` finds (minutes); "
         "of several packages comparison.html and comparison.json",
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="add how often regions hold that follow each recording, learning from a window when its future has come",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the transforms")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; what --report adds is computed on the cpu")
     parser.add_argument("--data-root", default="data", help="where data sets made from raw files are kept (default: data)")
@@ -75,7 +80,11 @@ def _one(options: argparse.Namespace, package: "Package", dataset: "Dataset") ->
     from forecasting.evaluation.protocol import evaluate, partition_anchors
 
     anchors = partition_anchors(package, dataset, options.partition)
-    about = {"partition": options.partition, "data": dataset.manifest.content}
+    about: dict[str, Any] = {"partition": options.partition, "data": dataset.manifest.content}
+    if options.follow:
+        from forecasting.evaluation.calibration import followed
+
+        about["followed"] = followed(package, dataset, anchors, options.device)
     if options.report:
         from forecasting.evaluation.report import write_report
 

@@ -1,14 +1,19 @@
 """How often the regions of a calibrated package hold the truth."""
 
+from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.errors import UsageError
 from forecasting.inference.answers import Answers
+from forecasting.inference.following import Following
 from forecasting.inference.intervals import Calibration
+from forecasting.inference.predictor import Predictor
 from forecasting.packages.package import Package
-from forecasting.trajectories.windows import WindowBatch
+from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.windows import Int, WindowBatch
 
 Float = NDArray[np.float64]
 
@@ -17,14 +22,11 @@ class Coverage:
     """Shares of truths inside their regions, per level, node type and step; every scored position counts once.
 
     Args:
-        package: calibrated.
-
-    Raises:
-        PackageError: if its calibration is damaged.
+        calibration: whose regions; following: takes its place where regions follow the recording.
     """
 
-    def __init__(self, package: Package) -> None:
-        self.calibration = Calibration.of_plain(package.calibration or {})
+    def __init__(self, calibration: Calibration, following: Following | None = None) -> None:
+        self.calibration, self._source = calibration, following or calibration
         shape = (len(self.calibration.levels), *self.calibration.profile.shape)
         self.held, self.size = np.zeros((2, *shape))
         self.count = np.zeros(shape[1:])
@@ -39,11 +41,11 @@ class Coverage:
         about = (answers.positions, answers.scale, kind)
         velocity = windows.velocity[:, -1]
         for index, level in enumerate(self.calibration.levels):
-            regions = self.calibration.regions(*about, level, velocity=velocity)
+            regions = self._source.regions(*about, level, velocity=velocity)
             np.add.at(self.held[index], kind, np.any(regions.holds(away), axis=1) & valid)
             np.add.at(self.size[index], kind, regions.radius.mean(axis=1) * valid)
             if self.calibration.joint is not None:
-                ways = self.calibration.regions(*about, level, joint=True, velocity=velocity)
+                ways = self._source.regions(*about, level, joint=True, velocity=velocity)
                 np.add.at(self.whole[index], kind, np.any(np.all(ways.holds(away), axis=2), axis=1) & every)
         np.add.at(self.count, kind, valid)
         np.add.at(self.nodes, kind, every)
@@ -78,6 +80,35 @@ class Coverage:
                 "joint": _share(self.whole[index, worst], self.nodes[worst]) if joint else None,
             },
         }
+
+
+def followed(package: Package, dataset: Dataset, anchors: Int, device: str = "cpu") -> dict[str, Any]:
+    """Coverage of regions that follow each recording: they learn from a window as soon as its future has come.
+
+    Args:
+        package: calibrated; dataset: in its unit and frame; anchors: (W, 2) scene and frame; device: where to compute.
+
+    Returns:
+        see `Coverage.summary`.
+
+    Raises:
+        UsageError: if the package is not calibrated.
+    """
+    predictor = Predictor(package, device)
+    if predictor.calibration is None:
+        raise UsageError("the package is not calibrated, so no regions can follow a recording; `forecast calibrate` adds them")
+    following = Following(predictor.calibration)
+    coverage = Coverage(predictor.calibration, following)
+    waiting: deque[tuple[Int, WindowBatch, Answers]] = deque()
+    for anchor in anchors[np.lexsort((anchors[:, 1], anchors[:, 0]))]:
+        while waiting and (waiting[0][0][0] != anchor[0] or waiting[0][0][1] + package.window.future <= anchor[1]):
+            _, windows, answers = waiting.popleft()
+            following.learn(answers, windows)
+        windows = dataset.windows(package.window, anchor[None])
+        answers = predictor.answers(windows)
+        coverage.add(answers, windows)
+        waiting.append((anchor, windows, answers))
+    return coverage.summary()
 
 
 def _share(part: float, whole: float) -> float | None:

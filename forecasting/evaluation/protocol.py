@@ -11,6 +11,7 @@ from forecasting.errors import DataError
 from forecasting.evaluation.calibration import Coverage
 from forecasting.evaluation.copies import Copy, copies_for
 from forecasting.inference.answers import Answers
+from forecasting.inference.intervals import Calibration
 from forecasting.inference.predictor import Predictor
 from forecasting.objectives.metrics import ErrorSums
 from forecasting.objectives.several import LikelihoodSum, SeveralSums
@@ -62,7 +63,7 @@ def evaluate(
     plain, baselines = ErrorSums(dataset.manifest.dim), {name: ErrorSums(dataset.manifest.dim) for name in BASELINES}
     kinds = copies_for(dataset.manifest.dim, dataset.manifest.frame, package.normalization.length)
     copies = [_CopyErrors(kind, dataset.manifest.dim, seed + index) for index, kind in enumerate(kinds)]
-    uncertain = _Uncertain(package)
+    uncertain = _Uncertain(model.calibration)
     done = 0
     for windows in chunked(dataset, package, anchors):
         answers = model.answers(windows)
@@ -113,9 +114,9 @@ def partition_anchors(package: Package, dataset: Dataset, partition: str) -> Int
 class _Uncertain:
     """What there is to say of hypotheses, scales and regions."""
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, calibration: Calibration | None) -> None:
         self.several, self.likelihood = SeveralSums(), LikelihoodSum()
-        self.coverage = None if package.calibration is None else Coverage(package)
+        self.coverage = None if calibration is None else Coverage(calibration)
 
     def add(self, answers: Answers, windows: WindowBatch) -> None:
         if answers.weights.shape[1] > 1:

@@ -108,7 +108,7 @@ class Calibration:
         Raises:
             UsageError: if the level was not calibrated for, or the horizon is another.
         """
-        index, kinds = self._index(level), self._kinds(node_types)
+        index, kinds = self.index(level), self._kinds(node_types)
         nodes, hypotheses, steps, dim = positions.shape
         if steps != self.steps.shape[2]:
             raise UsageError(f"the package is calibrated for {self.steps.shape[2]} steps, not for {steps}")
@@ -128,7 +128,12 @@ class Calibration:
         whole = np.broadcast_to((shape / volume[..., None, None])[:, None], (*radius.shape, dim, dim))
         return Regions(radius * np.sqrt(volume)[:, None], np.array(whole))
 
-    def _index(self, level: float) -> int:
+    def index(self, level: float) -> int:
+        """Where a level stands among `levels`.
+
+        Raises:
+            UsageError: if it is none of them.
+        """
         for index, known in enumerate(self.levels):
             if abs(level - known) < _CLOSE:
                 return index

@@ -17,6 +17,7 @@ from forecasting.inference import Predictor
 from forecasting.inference._scores import conformal_quantiles, needed
 from forecasting.inference.answers import Answers
 from forecasting.inference.calibrating import calibrate
+from forecasting.inference.following import Following
 from forecasting.inference.intervals import Axes, Calibration
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval, Regions
@@ -101,8 +102,7 @@ def test_regions_hold_as_often_as_they_say(world, shape, case):
 
     about = {"weights": count, "scale": scale if case == "scaled" else None}
     calibration = calibrate(Says(made, normal(1, by_scene=0.5), **about), [first], LEVELS, shape=shape)
-    calibrated = replace(made, calibration=json.loads(json.dumps(calibration.to_plain())))
-    coverage = Coverage(calibrated)
+    coverage = Coverage(Calibration.of_plain(json.loads(json.dumps(calibration.to_plain()))))
     coverage.add(Says(made, normal(2, by_scene=0.5), **about).answers(second), second)
     for row in coverage.summary()["levels"]:
         for name in ("overall", "joint"):
@@ -264,3 +264,23 @@ def test_a_linear_map_keeps_what_lies_inside(seed, dim):
     turned = Regions(ellipsoid.radius).carried(3 * np.linalg.qr(matrix)[0])
     assert turned.shape is None
     assert turned.radius.item() == pytest.approx(3.9)
+
+
+def test_following_finds_the_size_that_a_recording_has(world):
+    """Errors are three times as large as when the package was calibrated, and grow; the bound on the share of misses holds."""
+    made, first, second = world
+    calibration = calibrate(Says(made, normal(1)), [first], (0.8,))
+    errors, following = normal(2), Following(calibration, 0.05)
+    still, moving = Coverage(calibration), Coverage(calibration, following)
+    order = np.unique(second.scene)
+    for place, scene in enumerate(order):
+        windows = selected(second, np.flatnonzero((second.scene == scene)[second.window_of_node]))
+        larger = Says(made, lambda of, shape, at=place: errors(of, shape) * (3 + 2 * at / len(order)))
+        answers = larger.answers(windows)
+        for coverage in (still, moving):
+            coverage.add(answers, windows)
+        following.learn(answers, windows)
+    fixed, found = (each.summary()["levels"][0] for each in (still, moving))
+    assert fixed["overall"] < 0.5
+    assert found["overall"] == pytest.approx(0.8, abs=0.03)
+    assert found["joint"] == pytest.approx(0.8, abs=0.05)
