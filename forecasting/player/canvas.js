@@ -63,7 +63,7 @@ export class CanvasPen {
   }
 
   #regions(pen, view, mark, places, radii, shapes) {
-    this.#path(pen, this.colours[mark.name], 0.14 * mark.opacity, 1, []);
+    this.#path(pen, this.colours[mark.name], mark.veil, 1, []);
     places.forEach((place, node) => {
       if (!place) return;
       const [x, y] = view.project(place), [long, wide, angle] = shapes ? view.outline(shapes[node]) : [1, 1, 0];

@@ -14,8 +14,8 @@ export function coloursOf(root) {
   return Object.fromEntries([...Object.keys(WAYS), "floor"].map((name) => [name, style.getPropertyValue(`--player-${name}`).trim()]));
 }
 
-// name, frames (moments × nodes), index of their first moment, opacity, and, where known, radii of regions and the shapes of those that are
-// no balls (moments × nodes).
+// name, frames (moments × nodes), index of their first moment, opacity, and, where known, radii of regions, the shapes of those that are no balls
+// (moments × nodes), and their opacity, the veil.
 export function marksOf(scene, turn) {
   const past = scene.history.length, last = scene.history[past - 1], now = turn > 0 && scene.turned[turn]?.forecasts ? scene.turned[turn] : scene;
   const ahead = (frames) => [last, ...frames];
@@ -25,10 +25,12 @@ export function marksOf(scene, turn) {
   if (scene.truth.length) found.push({ name: "truth", frames: ahead(scene.truth), start: past - 1, opacity: 1 });
   if (turn > 0) found.push({ name: "plain", frames: ahead(scene.forecasts[0]), start: past - 1, opacity: 1 });
   if (now === scene && turn > 0) return found; // not answered yet
-  now.forecasts.forEach((frames, index) => found.push({
-    name: index ? "other" : "forecast", frames: ahead(frames), start: past - 1, radii: radii(now, index), shapes: shapes(now, index),
-    opacity: index ? 0.35 + 0.65 * (scene.weights?.[index] ?? 0) : 1,
-  }));
+  now.forecasts.forEach((frames, index) => {
+    const opacity = index ? 0.35 + 0.65 * (scene.weights?.[index] ?? 0) : 1, veil = 0.16 * opacity * Math.min(1, Math.sqrt(8 / last.length));
+    found.push({
+      name: index ? "other" : "forecast", frames: ahead(frames), start: past - 1, opacity, veil, radii: radii(now, index), shapes: shapes(now, index),
+    });
+  });
   return found;
 }
 

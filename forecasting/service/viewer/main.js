@@ -28,9 +28,11 @@ function complain(error, sorry) {
   }
   if (opening.ask(error)) return;
   by("problem").querySelector("strong").textContent = sorry;
-  by("problem").querySelector("p").textContent = error.message;
+  const known = error instanceof Problem;
+  by("problem").querySelector("p").textContent = known ? error.message : `This page failed (${error.message}). Please load it again.`;
   by("problem").hidden = false;
   by("problem").scrollIntoView({ block: "nearest" });
+  if (!known) throw error; // for the browser's console
 }
 
 function calm() { by("problem").hidden = true; }

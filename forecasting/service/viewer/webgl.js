@@ -77,10 +77,10 @@ export class WebglPen {
     const bones = new Lines(Math.max(this.scene.edges?.length ?? 0, 1), { colour, width: 1.6, opacity: body === "bones" ? 0.5 : 1 }, 2);
     this.lines.push(paths, bones);
     const [fine, large] = nodes < MANY ? ROUND.few : ROUND.many, solid = new MeshLambertMaterial({ color: colour });
-    const clear = new MeshBasicMaterial({ color: colour, transparent: true, opacity: 0.14 * opacity, depthWrite: false });
     const shape = body === "box" ? new BoxGeometry(1, 1, 1) : new SphereGeometry(1, ...fine);
     const balls = body === "ball" || body === "box" ? instances(shape, solid, nodes, 0) : null;
-    const regions = mark.radii ? instances(new SphereGeometry(1, ...large), clear, nodes, 3) : null;
+    const veil = () => new MeshBasicMaterial({ color: colour, transparent: true, opacity: mark.veil, depthWrite: false });
+    const regions = mark.radii ? instances(new SphereGeometry(1, ...large), veil(), nodes, 3) : null;
     return { mark, bones, balls, regions };
   }
 
