@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from types import TracebackType
 
 from forecasting.errors import UsageError
@@ -76,8 +77,11 @@ class Companions:
                 other.kill()
                 other.wait()
 
-    def ended(self) -> str:
-        """What became of those that ended badly, or nothing."""
+    def ended(self, patience: float = 0.0) -> str:
+        """What became of those that ended badly, or nothing; `patience` [s] waits for one that is about to."""
+        until = time.monotonic() + patience
+        while not any(other.poll() for other in self._others) and time.monotonic() < until:
+            time.sleep(_POLL)
         codes = [(rank, other.poll()) for rank, other in enumerate(self._others, start=1)]
         return ", ".join(
             f"process {rank} {f'was killed by signal {-code}' if code < 0 else f'ended with code {code}'}"

@@ -227,7 +227,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _loss_of_a_process(companions: Companions | None, place: Path) -> str:
-    about = companions.ended() if companions else ""
+    about = companions.ended(patience=2.0) if companions else ""
     return (
         f"another process of this run ended before its time{f' ({about})' if about else ''}; what it said is above. "
         f"Continue with --resume {place}"
