@@ -15,6 +15,7 @@ from forecasting.inference.filling import filled
 from forecasting.inference.forecast import Forecast
 from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.intervals import Calibration
+from forecasting.inference.memory import check_memory
 from forecasting.inference.regions import Interval, Regions
 from forecasting.inference.scenes import SceneGroup, scene_groups
 from forecasting.models.heads import Hypotheses
@@ -111,7 +112,12 @@ class Predictor:
         return found.positions, found.weights
 
     def hypotheses(self, windows: WindowBatch) -> Hypotheses:
-        """What the model says of windows, in its own unit; the same bits whatever other windows are computed with them."""
+        """What the model says of windows, in its own unit; the same bits whatever other windows are computed with them.
+
+        Raises:
+            DataError: if the graph of one window does not fit into memory.
+        """
+        check_memory(windows, self.builder, self.model)
         batch = self.builder.build(windows).to(self.device)
         with torch.inference_mode():
             found = self.model(filled(batch, self.builder.schema))
@@ -128,7 +134,8 @@ class Predictor:
         without a node at their anchor have no forecast. With an interval they also hold regions.
 
         Raises:
-            DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
+            DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate, or if
+                its graph does not fit into memory.
             UsageError: if its unit or frame cannot be converted.
             NumericalError: if a forecast is not finite.
         """
@@ -157,6 +164,7 @@ class Predictor:
             yield self._batch(group, windows, interval)
 
     def _batch(self, group: SceneGroup, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
+        check_memory(windows, self.builder, self.model, group.where(windows.scene[0]))
         answers = self.answers(windows)
         regions = {} if interval is None else self.regions(answers, windows, interval)
         member = group.rows.node_offsets[windows.scene[windows.window_of_node]] + windows.node

@@ -62,6 +62,10 @@ class SceneGroup:
         own_edges = known.edge_types[: len(known.edge_types) - extra_types]
         return cls(tuple(scenes), rows_of(inner, known.node_types, own_edges), factor, turn)
 
+    def where(self, scene: int) -> str:
+        """File and name of a scene, for messages."""
+        return _where(self.scenes[scene])
+
     def back(self, positions: Float) -> Float:
         """(..., D) in the package's unit and frame -> numbers of the file."""
         if self.turn is not None:

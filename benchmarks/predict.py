@@ -1,0 +1,187 @@
+"""Batch prediction, Parquet to Parquet, against the model alone on ready batches: alternating rounds in one process.
+
+python benchmarks/predict.py rate [rounds] [windows]     windows/s, the ratio of medians, and where the time goes
+python benchmarks/predict.py memory                      peak memory of `forecast predict` at 10^4, 10^5 and 10^6 windows
+
+Both are made of scenes of a few frames with one forecast each (as the sets of simulated particles are) and of recordings with a
+forecast from every frame. The model alone gets the same micro-batches; torch has as many threads as OMP_NUM_THREADS says in both.
+"""
+
+import cProfile
+import json
+import pstats
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from forecasting.numerics import configure
+
+configure()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from forecasting.graphs.build import schema_of  # noqa: E402
+from forecasting.graphs.topology import Complete  # noqa: E402
+from forecasting.inference.batch import stream  # noqa: E402
+from forecasting.inference.filling import filled  # noqa: E402
+from forecasting.inference.job import Job  # noqa: E402
+from forecasting.inference.pieces import pieces_of  # noqa: E402
+from forecasting.inference.predictor import Predictor  # noqa: E402
+from forecasting.inference.writing import write_forecasts  # noqa: E402
+from forecasting.models import build_model  # noqa: E402
+from forecasting.packages.package import Package, save_package  # noqa: E402
+from forecasting.trajectories.dataset import build_dataset  # noqa: E402
+from forecasting.trajectories.normalization import Normalization  # noqa: E402
+from forecasting.trajectories.reading import write_trajectories  # noqa: E402
+from forecasting.trajectories.trajectory import Field, Frame, Trajectory  # noqa: E402
+from forecasting.trajectories.units import Unit  # noqa: E402
+from forecasting.trajectories.windows import WindowSpec  # noqa: E402
+
+HORIZON = tuple(range(1, 11))
+MODELS = {"egnn": {"hidden": 64, "layers": 4}, "segnn": {"hidden": 64, "layers": 4}}
+KINDS = {"one window a scene": 10, "recordings": 1000}
+
+
+def scenes(windows: int, nodes: int, frames: int) -> Iterator[Trajectory]:
+    """Random walks of `nodes` nodes, as many as give `windows` windows."""
+    rng = np.random.default_rng(0)
+    count = windows if frames == KINDS["one window a scene"] else -(-windows // (frames - 1))
+    for index in range(count):
+        steps = rng.normal(size=(frames, nodes, 3), scale=0.1).cumsum(0)
+        yield Trajectory(
+            scene=f"scene-{index}",
+            time=np.arange(frames) * 0.1,
+            positions=steps + rng.normal(size=(nodes, 3)),
+            valid=np.ones((frames, nodes), dtype=bool),
+            node_ids=np.arange(nodes),
+            node_types=np.full(nodes, "node"),
+            unit=Unit("m"),
+            frame=Frame("+z"),
+            fields={"charge": Field(rng.choice([-1.0, 1.0], size=(nodes, 1)), "0e", "e")},
+        )
+
+
+def package(name: str, arguments: dict, nodes: int, folder: Path) -> Package:
+    dataset = build_dataset(scenes(8, nodes, 10), folder)
+    spec = WindowSpec(2, (1,))
+    windows = dataset.windows(spec, dataset.anchors(spec))
+    spec = WindowSpec(2, HORIZON)
+    schema = schema_of(dataset.manifest, spec, Complete())
+    weights = build_model(name, schema, arguments).state_dict()
+    about = ("complete", {}, Normalization(Normalization.fit(windows).length, 1.0), 0.1, "m", dataset.manifest.frame)
+    return Package(name, arguments, schema, spec, *about, dataset.manifest.fields, weights, {})
+
+
+class Captured:
+    """Notes the micro-batches that a predictor computes."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.batches: list = []
+        build = predictor.builder.build
+
+        def noted(windows):
+            self.batches.append(build(windows))
+            return self.batches[-1]
+
+        object.__setattr__(predictor.builder, "build", noted)
+
+
+def rate(rounds: int, windows: int) -> None:
+    print(f"torch threads {torch.get_num_threads()}; {windows} windows; median of {rounds} alternating rounds")
+    for nodes in (5, 31):
+        for name, arguments in MODELS.items():
+            for kind, frames in KINDS.items():
+                count = windows // 5 if nodes == 31 or name == "segnn" else windows
+                with tempfile.TemporaryDirectory() as folder:
+                    print(
+                        f"{nodes:3d} nodes, {name} 64x4, {kind:18s}: {compared(Path(folder), name, arguments, nodes, frames, count, rounds)}"
+                    )
+
+
+def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, windows: int, rounds: int) -> str:
+    made = package(name, arguments, nodes, folder / "data")
+    save_package(made, folder / "package")
+    write_trajectories(folder / "in.parquet", scenes(windows, nodes, frames))
+    every = None if frames == KINDS["one window a scene"] else 1
+    job = Job(str(folder / "package"), every=every)
+    predictor, ready = job.predictor(), job.predictor()
+    captured = Captured(ready)
+    found = sum(len(batch) for batch in ready.batches(flow(job, folder), job.anchors()))
+
+    def alone() -> None:
+        with torch.inference_mode():
+            for batch in captured.batches:
+                ready.model(filled(batch, ready.builder.schema))
+
+    def whole() -> None:
+        write_forecasts(predictor.batches(flow(job, folder), job.anchors()), folder / "out.parquet")
+
+    times: dict[str, list[tuple[float, float]]] = {"alone": [], "whole": []}
+    for turn in range(rounds + 1):
+        for label, work in (("alone", alone), ("whole", whole)):
+            start = time.perf_counter(), time.process_time()
+            work()
+            if turn:
+                times[label].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    wall, cpu = (statistics.median(a[i] / b[i] for a, b in zip(times["alone"], times["whole"], strict=True)) for i in (0, 1))
+    speed = {label: found / statistics.median(pair[0] for pair in pairs) for label, pairs in times.items()}
+    if "--profile" in sys.argv:
+        profile(whole)
+    return (
+        f"model {speed['alone']:7.0f}/s, Parquet to Parquet {speed['whole']:7.0f}/s; ratio {wall:.2f} (processor time {cpu:.2f})"
+    )
+
+
+def flow(job: Job, folder: Path) -> Iterator[Trajectory]:
+    return stream(job, pieces_of([folder / "in.parquet"], job.read), lambda finding: None, lambda count: None)
+
+
+def profile(work) -> None:
+    profiler = cProfile.Profile()
+    profiler.runcall(work)
+    pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
+
+
+def memory() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_package(package("egnn", {"hidden": 8, "layers": 1}, 5, folder / "data"), folder / "package")
+        for kind, frames in KINDS.items():
+            for windows in (10_000, 100_000, 1_000_000):
+                write_trajectories(folder / "in.parquet", scenes(windows, 5, frames))
+                for output in ("out.parquet", f"shards-{kind[:3]}-{windows}/"):
+                    command = [sys.executable, __file__, "one", str(folder), output, str(frames)]
+                    done = subprocess.run(command, check=True, capture_output=True, text=True)
+                    print(
+                        f"{kind:18s} {windows:9d} windows, {output.rpartition('-')[0] or output:12s}: {done.stdout.strip()}",
+                        flush=True,
+                    )
+
+
+def one(folder: Path, output: str, frames: int) -> None:
+    """One prediction by the program itself, in a process whose peak memory is measured."""
+    from forecasting.cli.main import main as program
+
+    every = [] if frames == KINDS["one window a scene"] else ["--every", "1"]
+    start = time.perf_counter()
+    sys.stdout, out = sys.stderr, sys.stdout
+    code = program(["predict", str(folder / "package"), str(folder / "in.parquet"), "-o", f"{folder}/{output}", *every])
+    sys.stdout = out
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"code": code, "peak_MiB": round(peak), "seconds": round(time.perf_counter() - start, 1)}))
+
+
+if __name__ == "__main__":
+    what, *numbers = [word for word in sys.argv[1:] if not word.startswith("--")] or ["rate"]
+    if what == "rate":
+        rate(*(int(number) for number in (numbers + ["5", "5000"][len(numbers) :])))
+    elif what == "one":
+        one(Path(numbers[0]), numbers[1], int(numbers[2]))
+    else:
+        memory()
