@@ -98,10 +98,9 @@ def rate(rounds: int, windows: int) -> None:
         for name, arguments in MODELS.items():
             for kind, frames in KINDS.items():
                 count = windows // 5 if nodes == 31 or name == "segnn" else windows
-                with tempfile.TemporaryDirectory() as folder:
-                    print(
-                        f"{nodes:3d} nodes, {name} 64x4, {kind:18s}: {compared(Path(folder), name, arguments, nodes, frames, count, rounds)}"
-                    )
+                with tempfile.TemporaryDirectory() as place:
+                    found = compared(Path(place), name, arguments, nodes, frames, count, rounds)
+                    print(f"{nodes:3d} nodes, {name} 64x4, {kind:18s}: {found}", flush=True)
 
 
 def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, windows: int, rounds: int) -> str:
@@ -148,12 +147,12 @@ def profile(work) -> None:
     pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
 
 
-def memory() -> None:
+def memory(sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_package(package("egnn", {"hidden": 8, "layers": 1}, 5, folder / "data"), folder / "package")
         for kind, frames in KINDS.items():
-            for windows in (10_000, 100_000, 1_000_000):
+            for windows in sizes:
                 write_trajectories(folder / "in.parquet", scenes(windows, 5, frames))
                 for output in ("out.parquet", f"shards-{kind[:3]}-{windows}/"):
                     command = [sys.executable, __file__, "one", str(folder), output, str(frames)]
@@ -184,4 +183,4 @@ if __name__ == "__main__":
     elif what == "one":
         one(Path(numbers[0]), numbers[1], int(numbers[2]))
     else:
-        memory()
+        memory([int(number) for number in numbers] or [10_000, 100_000, 1_000_000])
