@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from forecasting.cli.output import print_table
+from forecasting.cli.output import note, print_table
 from forecasting.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def interval_of(options: argparse.Namespace) -> "Interval | None":
         if options.joint:
             raise UsageError("--joint says which regions to give; ask for some with --level, for instance --level 0.9")
         return None
+    if options.steps is not None:
+        note("regions end with the horizon that the package was trained for; behind it there are none")
     return Interval(checked_levels(tuple(options.level)), options.joint)
 
 

@@ -8,6 +8,7 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.models.base import Hypotheses
 from forecasting.objectives.losses import LOSSES, gaussian_nll, laplace_nll
 from forecasting.objectives.metrics import ErrorSums
+from forecasting.objectives.several import LikelihoodSum, SeveralSums
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.cutting import cut_windows
 from forecasting.trajectories.memory_map import rows_of
@@ -123,3 +124,38 @@ def test_the_gradient_of_a_distance_is_finite_at_zero():
     batch = batch_of(torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool), torch.tensor([0, 0, 1]))
     LOSSES["distance"](Hypotheses(moved, torch.ones(2, 1)), batch, 3).backward()
     assert torch.isfinite(moved.grad).all()
+
+
+def test_hypotheses_under_each_protocol(windows):
+    """Best of each node, best of each window for all its nodes, and the likeliest, by hand."""
+    off = np.zeros((4, 2, 2, 3))
+    off[..., 0] = np.array([[[1.0, 1], [4, 4]], [[6, 6], [2, 2]], [[3, 5], [1, 9]], [[1, 99], [7, 99]]])
+    sums, several = ErrorSums(3), SeveralSums()
+    sums.add(off, windows)
+    several.add(off, np.array([[0.4, 0.6], [0.7, 0.3]]), windows)
+    assert sums.summary()["ade"] == pytest.approx((2 + 4 + 8 + 1) / 7)
+    found = several.summary()
+    # window 0: 14 against 12; window 1 (its second node has one step): 9 against 17
+    assert found["count"] == 2
+    assert found["joint"] == {"ade": pytest.approx((12 + 9) / 7), "fde": pytest.approx((4 + 2 + 5 + 1) / 4)}
+    assert found["likeliest"] == {"ade": pytest.approx((12 + 9) / 7), "fde": pytest.approx((4 + 2 + 5 + 1) / 4)}
+    several.add(off, np.array([[0.6, 0.4], [0.3, 0.7]]), windows)
+    assert several.summary()["likeliest"]["ade"] == pytest.approx((12 + 9 + 14 + 17) / 14)
+
+
+def test_the_likelihood_is_that_of_the_loss(windows):
+    rng = np.random.default_rng(0)
+    off, scale = rng.normal(size=(4, 1, 2, 3)), rng.uniform(0.5, 2, (4, 1, 2))
+    total = LikelihoodSum()
+    for part in (slice(0, 2), slice(2, 4)):
+        of = replace_nodes(windows, part)
+        total.add(off[part], scale[part], of)
+    nll = gaussian_nll(torch.from_numpy((off**2).mean(-1)), torch.from_numpy(scale))[:, 0].numpy()
+    assert total.mean() == pytest.approx(nll[windows.future_valid].mean())
+    assert LikelihoodSum().mean() is None
+
+
+def replace_nodes(windows, part):
+    from dataclasses import replace
+
+    return replace(windows, future=windows.future[part], future_valid=windows.future_valid[part])
