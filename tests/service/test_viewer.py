@@ -129,7 +129,7 @@ def opened(browser, address):
         context = browser(*flags).new_context(viewport={"width": width, "height": 900}, **kind)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: errors.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: None if request.url.startswith(at) else errors.append(request.url))
@@ -255,6 +255,37 @@ def test_the_page_turns_as_the_program_does(shown):
     expected = np.sqrt(((two @ matrix - one) ** 2).sum() / (motion**2).sum())
     said = float(re.search(r"residual ([0-9.e-]+)\)", page.inner_text(".player-said"))[1])
     assert said == pytest.approx(expected, rel=0.06)
+
+
+def test_vectors_turn_and_numbers_do_not(shown):
+    fields = {"heading": [[[1, 2, 3]]], "mixed": [[4, 1, 2, 3]], "charge": [[5]]}
+    kinds = {"heading": ("1o", True), "mixed": ("0e+1x1o", False), "charge": ("0e", False)}
+    plain = {name: {"irreps": irreps, "per_frame": per_frame} for name, (irreps, per_frame) in kinds.items()}
+    turned = shown().evaluate(
+        """async ([scene, kinds]) => { const { turnedScene, turnOf } = await import("/viewer/turning.js");
+        return turnedScene(scene, turnOf(scene, 90), kinds); }""",
+        [{"up": "+z", "positions": [[[1, 2, 3], None]], "fields": fields}, plain],
+    )
+    assert np.round(turned["positions"][0][0], 12).tolist() == [-2, 1, 3]
+    assert turned["positions"][0][1] is None
+    found = {name: np.round(values, 12).ravel().tolist() for name, values in turned["fields"].items()}
+    assert found == {"heading": [-2, 1, 3], "mixed": [4, -2, 1, 3], "charge": [5]}
+
+
+def test_ellipsoids_are_drawn_as_they_are(shown):
+    """Their root gives them back, and their outline is as long and as wide as what is seen of them."""
+    shape = np.array([[2, 0.3, 0.1], [0.3, 1, 0.2], [0.1, 0.2, 0.7]])
+    root, rows, (long, wide, angle) = shown().evaluate(
+        """async (shape) => { const { rootOf, View } = await import("/viewer/player/geometry.js"), view = new View();
+        view.look({ dim: 3, up: "+y" }, { middle: [0, 0, 0], radius: 1 }, 30);
+        return [rootOf(shape), view.rows, view.outline(shape)]; }""",
+        shape.tolist(),
+    )
+    np.testing.assert_allclose(np.array(root) @ np.transpose(root), shape, atol=1e-12)
+    np.testing.assert_allclose(np.array(rows) @ np.transpose(rows), np.eye(3), atol=1e-12)
+    seen = (np.array(rows) @ shape @ np.transpose(rows))[:2, :2]
+    axis = np.array([np.cos(-angle), np.sin(-angle)])
+    np.testing.assert_allclose([long**2 * wide**2, axis @ seen @ axis], [np.linalg.det(seen), long**2], atol=1e-12)
 
 
 def test_a_bad_file_says_why_and_what_was_shown_stays(shown):
