@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="package or run folder; the first is the default")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on, 0 for any that is free (default: 8000)")
-    parser.add_argument("--threads", type=int, help="of the arithmetic (default: all cores)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of the arithmetic; with more than one, the last bit of an answer may depend on the company it was computed in (default: 1)",
+    )
     parser.add_argument("--quiet", action="store_true", help="write no line for each request")
     group = parser.add_argument_group("limits, each answered with 413 or 429 where a request goes beyond it")
     for name in LIMITS:

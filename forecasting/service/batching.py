@@ -1,8 +1,11 @@
-"""One thread for each package, which answers many requests at once.
+"""Answers many requests at once with one package.
 
 Small jobs that wait are forecast together, as many as fit into one micro-batch; nobody waits for company. Larger ones go step by
 step, in turn, with a batch of small ones between any two steps, so that a small request never waits long behind a large one. What
-a job is answered does not depend on the others (`numerics` says why), to the last bit.
+a job is answered does not depend on the others (`inference.filling` says why), to the last bit.
+
+Quick work is done at once, between the arrival of one request and the next: two threads that both want the interpreter would hand
+it back and forth at every operation of the model, which costs more than the work. What takes longer is done in a thread.
 """
 
 import asyncio
@@ -10,8 +13,11 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Condition, Thread
+from functools import partial
+from threading import Lock
 from typing import Any
 
 from forecasting.errors import ForecastingError
@@ -22,6 +28,10 @@ from forecasting.service.shelf import Served
 logger = logging.getLogger(__name__)
 SMALL = 4
 """A job of less than one in so many parts of a micro-batch shares it."""
+QUICK = 0.04
+"""[s] of work that is done at once; so long, nothing else is answered."""
+FIXED = 0.01
+"""[s] of a micro-batch, however small."""
 
 
 @dataclass(eq=False)
@@ -29,15 +39,14 @@ class _Waiting:
     """A job in the queue.
 
     Attributes:
-        job: itself; size: of it; written: makes the answer's body of a finished job; done: the future of who waits, in `loop`.
-        steps: where a large job stands.
+        job: itself; size: of it; written: makes the answer's body of a finished job; done: the future of who waits.
+        steps: where a large job stands; answer: once it is there.
     """
 
     job: Job
     size: Size
     written: Callable[[Job], bytes]
     done: "asyncio.Future[bytes]"
-    loop: asyncio.AbstractEventLoop
     steps: Iterator[None] | None = None
     answer: bytes | Problem = b""
 
@@ -57,7 +66,7 @@ class Tally:
 
 
 class Worker:
-    """Answers jobs for one package in a thread of its own.
+    """Answers jobs for one package, one micro-batch at a time.
 
     Args:
         served: the package; queue: jobs that may wait.
@@ -68,10 +77,11 @@ class Worker:
         self.tally = Tally()
         self._small: deque[_Waiting] = deque()
         self._large: deque[_Waiting] = deque()
-        self._wake = Condition()
+        self._draining: asyncio.Task[None] | None = None
         self._stopping = False
-        self._thread = Thread(target=self._run, name=f"worker of {served.name}", daemon=True)
-        self._thread.start()
+        self._pace = QUICK  # [s] of a node or an edge, beyond FIXED
+        self._one_at_a_time = Lock()
+        self._thread = ThreadPoolExecutor(1, f"worker of {served.name}")
 
     @property
     def waiting(self) -> int:
@@ -84,44 +94,54 @@ class Worker:
         Raises:
             Problem: 429 where the queue is full, 503 where the worker is stopping.
         """
+        if self._stopping:
+            raise Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
+        if self.waiting >= self.queue:
+            raise Problem(429, f"{self.queue} requests wait for {self.served.name}; come again", {"retry-after": "1"})
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(job, size, written, loop.create_future(), loop)
         limits = self.served.predictor.limits
         small = job.forecast and job.residual is None and job.anchors.every is None
         small = small and size.nodes * SMALL <= limits.nodes and size.edges * SMALL <= limits.edges
-        with self._wake:
-            if self._stopping:
-                raise Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
-            if self.waiting >= self.queue:
-                raise Problem(429, f"{self.queue} requests wait for {self.served.name}; come again", {"retry-after": "1"})
-            (self._small if small else self._large).append(waiting)
-            self._wake.notify()
+        waiting = _Waiting(job, size, written, loop.create_future())
+        (self._small if small else self._large).append(waiting)
+        if self._draining is None or self._draining.done():
+            self._draining = loop.create_task(self._drain())
         return waiting.done
 
     def stop(self) -> None:
-        """Finish what was taken, take no more, and end the thread."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        self._thread.join()
+        """Finish the step that is being done, and take no more."""
+        self._stopping = True
+        self._thread.shutdown()
 
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not (self._small or self._large or self._stopping):
-                    self._wake.wait()
-                if self._stopping and not (self._small or self._large):
-                    return
-                together, alone = self._turn()
+    async def _drain(self) -> None:
+        """Work until nothing waits."""
+        while self.waiting:
+            await asyncio.sleep(0)  # requests that have arrived come in first, and answers go out
+            together, alone = self._turn()
+            work = partial(self._work, together, alone)
+            units = sum(one.size.nodes + one.size.edges for one in together)
+            if alone is None and FIXED + self._pace * units <= QUICK:
+                finished = work()
+            else:
+                finished = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            for one in finished:
+                _resolve(one)
+
+    def _work(self, together: list[_Waiting], alone: _Waiting | None) -> list[_Waiting]:
+        """One micro-batch of small jobs and one step of a large one; the jobs that are finished by it."""
+        with self._one_at_a_time:
             start = time.perf_counter()
             finished = self._compute(together)
+            seconds = time.perf_counter() - start
+            units = sum(one.size.nodes + one.size.edges for one in together)
+            if units:
+                self._pace += (max(seconds - FIXED, 0.0) / units - self._pace) / 2
             if alone is not None and self._step(alone):
-                finished.append(alone)
+                finished = [*finished, alone]
             elif alone is not None:
-                with self._wake:
-                    self._large.append(alone)
+                self._large.append(alone)
             self.tally.busy += time.perf_counter() - start
-            _deliver(finished)
+            return finished
 
     def _turn(self) -> tuple[list[_Waiting], _Waiting | None]:
         """Small jobs for one micro-batch, and the next large one."""
@@ -193,20 +213,9 @@ class Worker:
 _END = object()
 
 
-def _deliver(finished: list[_Waiting]) -> None:
-    """Give answers to those who wait, in one call for each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
-    for one in finished:
-        by_loop.setdefault(one.loop, []).append(one)
-    for loop, waiting in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, waiting)
-
-
-def _resolve(waiting: list[_Waiting]) -> None:
-    for one in waiting:
-        if one.done.done():
-            continue
+def _resolve(one: _Waiting) -> None:
+    """Give the answer to who waits, if somebody still does."""
+    with suppress(asyncio.InvalidStateError):
         if isinstance(one.answer, Problem):
             one.done.set_exception(one.answer)
         else:
