@@ -1,10 +1,13 @@
 """`forecast diagnose`: which symmetry the data have, and how equal the model is."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forecasting.cli.output import Stages, note, print_table
 from forecasting.cli.reading import add_ingest_arguments, ingest_options
+
+if TYPE_CHECKING:
+    from forecasting.packages.package import Package
 
 SUMMARY = "which symmetry the data have, and how equal the model is, group by group"
 DESCRIPTION = """\
@@ -14,6 +17,7 @@ every group, so train with relaxation=mixed (or another relaxed method).
 
   forecast diagnose checkpoints/gravity data/gravity
   forecast diagnose checkpoints/gravity data/gravity --report report       with errors, robustness, drift and a page to read
+  forecast diagnose checkpoints/gravity data/gravity --keep                the verdict becomes part of the package
 """
 
 
@@ -22,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", help="package or run folder")
     parser.add_argument("data", nargs="+", help="data set folder, or trajectory files")
     parser.add_argument("--report", help="folder to write report.html, report.json and figures to; adds robustness and drift")
+    parser.add_argument("--keep", action="store_true", help="write verdicts, residuals and errors into the package")
     parser.add_argument("--epochs", type=int, default=3, help="of the refit of each projected network (default: 3)")
     parser.add_argument("--learn", type=int, default=2000, help="most windows to refit on (default: 2000)")
     parser.add_argument("--test", type=int, default=2000, help="most windows to compare on (default: 2000)")
@@ -56,12 +61,26 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with Stages() as stages:
         result = diagnose(package, dataset, anchors, sections=sections, settings=settings, watch=stages.to)
     result |= {"partition": "test", "data": dataset.manifest.content}
+    if options.keep:
+        _keep(options.package, package, result)
     if options.report:
         from forecasting.evaluation.report import write_report
 
         result["report"] = str(write_report(package, dataset, anchors, result, Path(options.report)))
         note(f"report: {result['report']}")
     return result
+
+
+def _keep(path: str, package: "Package", result: dict[str, Any]) -> None:
+    """Write the package again, with the diagnosis in its cards."""
+    from dataclasses import replace
+
+    from forecasting.packages.cards import errors_card, symmetry_card
+    from forecasting.packages.package import package_folder, save_package
+
+    card = {**package.card, "errors": errors_card(result)}
+    place = save_package(replace(package, card=card, symmetry=symmetry_card(result)), package_folder(path))
+    note(f"kept in {place}")
 
 
 def show(result: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ VERBS = (
     "backtest",
     "sweep",
     "package",
+    "export",
     "serve",
     "doctor",
 )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from forecasting.models.aggregate import counts
 from forecasting.signed_function import signed
 
 _SUM = 0
@@ -55,15 +56,15 @@ class Incidence:
     @classmethod
     def of(cls, columns: Tensor, count: int, each: int) -> "Incidence":
         """The matrix of `count` columns whose rows have `each` ones, at `columns`."""
-        starts_t = torch.cat([columns.new_zeros(1), torch.bincount(columns, minlength=count).cumsum(0)])
-        starts = each * torch.arange(len(columns) // each + 1, device=columns.device)
+        starts_t = torch.cat([columns.new_zeros(1), counts(columns, count).cumsum(0)])
+        starts = each * torch.arange(columns.shape[0] // each + 1, device=columns.device)
         return cls(columns, starts, torch.argsort(columns, stable=True) // each, starts_t)
 
     def __call__(self, values: Tensor) -> Tensor:
         """(C, …) -> (R, …) sum over the columns of each row, in their order."""
         flat = values.flatten(1) if values.dim() > 2 else values
         out: Tensor = _SparseSum.apply(flat, self.columns, self.starts, self.columns_t, self.starts_t)  # type: ignore[no-untyped-call]
-        return out.view(len(self.starts) - 1, *values.shape[1:])
+        return out.view(self.starts.shape[0] - 1, *values.shape[1:])
 
     def add_up(self, values: Tensor) -> Tensor:
         """(C, width) -> (R, width), as a call does, where no gradient is recorded."""
@@ -110,7 +111,7 @@ class EdgeLayout:
 
     def differences_gradient(self, d_way: Tensor) -> Tensor:
         """(N, width) gradient with respect to x of `differences`, whose gradient is (E, width)."""
-        ends = self._pairs.transposed().add_up(d_way).view(len(self.share), 2, d_way.shape[1])
+        ends = self._pairs.transposed().add_up(d_way).view(self.share.shape[0], 2, d_way.shape[1])
         return ends[:, 1] - ends[:, 0]
 
 

@@ -13,7 +13,14 @@ def edge_sum(messages: Tensor, target: Tensor, nodes: int) -> Tensor:
 
 def degree(target: Tensor, nodes: int, dtype: torch.dtype) -> Tensor:
     """(N,) number of edges that arrive at each node, at least 1, so that it can divide."""
-    return torch.bincount(target, minlength=nodes).clamp(min=1).to(dtype)
+    return counts(target, nodes).clamp(min=1).to(dtype)
+
+
+def counts(index: Tensor, count: int) -> Tensor:
+    """(count,) how often each number below `count` is in `index`; to a compiler, in a way whose size it knows."""
+    if torch.compiler.is_compiling():
+        return index.new_zeros(count).index_add(0, index, torch.ones_like(index))
+    return torch.bincount(index, minlength=count)
 
 
 def graph_mean(values: Tensor, batch: GraphBatch, valid: Tensor) -> Tensor:

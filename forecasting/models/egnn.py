@@ -78,7 +78,7 @@ class EGNN(Forecaster):
         h = self.embedding(self.node_inputs(batch))
         edges, vectors = self.edge_inputs(batch), node_vectors(self.schema, batch)
         anchor = x = batch.position[:, -1]
-        layout = EdgeLayout(batch.edge_index, len(h), h.dtype)
+        layout = EdgeLayout(batch.edge_index, h.shape[0], h.dtype)
         place = None if self.place is None else self.place(batch)
         for index, layer in enumerate(self.layers):
             features = torch.cat([h, x, vectors.flatten(1)], dim=-1) if self.relaxed else None

@@ -90,7 +90,7 @@ class EGNO(Forecaster):
 
     def displacement(self, batch: GraphBatch) -> Readout:
         """See `Forecaster.displacement`."""
-        frames, nodes, anchor = self.schema.horizon, len(batch.batch), batch.position[:, -1]
+        frames, nodes, anchor = self.schema.horizon, batch.batch.shape[0], batch.position[:, -1]
         times = self.time_embedding(lead_embedding(batch.lead, self.time_width))
         h = (self.embedding(self.node_inputs(batch)) + times.transpose(0, 1)[:, batch.batch]).flatten(0, 1)
         edges = self.edge_inputs(batch).repeat(frames, 1)

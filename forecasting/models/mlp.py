@@ -75,10 +75,10 @@ class GNN(Forecaster):
         h = self.embedding(raw_features(self.schema, batch))
         for edge_net, node_net in zip(self.edge_nets, self.node_nets, strict=True):
             messages = edge_net(torch.cat([h[target], h[source], edges], dim=-1))
-            h = h + node_net(torch.cat([h, edge_sum(messages, target, len(h))], dim=-1))
+            h = h + node_net(torch.cat([h, edge_sum(messages, target, h.shape[0])], dim=-1))
         return Readout(constant_velocity(batch)[:, None] + _vectors(self.decoder(h), self.ending), h)
 
 
 def _vectors(outputs: Tensor, head: Head) -> Tensor:
     """(N, K, H, 3) from (N, K · H · 3)."""
-    return outputs.view(len(outputs), head.count, head.horizon, 3)
+    return outputs.view(outputs.shape[0], head.count, head.horizon, 3)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from forecasting.cli.main import main
-from forecasting.packages import save_package
+from forecasting.packages import load_package, save_package
+from forecasting.testing.packages import assert_same
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.dataset import build_dataset
 from forecasting.trajectories.units import Unit
@@ -51,6 +52,18 @@ def test_verdicts_as_one_object(saved, capsys):
     assert {"full", "O(3)", "strict"} <= set(found["errors"])
     assert "report" not in result
     assert not {"robustness", "lie", "drift"} & set(result)
+
+
+def test_the_verdict_can_be_kept_in_the_package(saved, capsys):
+    folder, data = saved()
+    before = load_package(folder)
+    code, result, err = call(capsys, folder, data, *QUICK, "--keep")
+    assert (code, f"kept in {folder}" in err) == (0, True)
+    after = load_package(folder)
+    assert after.symmetry["reading"] == result["verdicts"]["reading"]
+    assert [row["data"] for row in after.symmetry["groups"]] == [row["data"] for row in result["verdicts"]["groups"]]
+    assert after.card["errors"]["rows"]["egnn"]["ade"] == result["plain"]["ade"]
+    assert_same(replace(after, card=before.card, symmetry=None), before)
 
 
 def test_what_people_read(saved, capsys):
