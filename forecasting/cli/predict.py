@@ -82,14 +82,13 @@ def _file(options: argparse.Namespace, job: "Job", pieces: Sequence["Piece"]) ->
     from forecasting.numerics import configure
 
     configure()
-    from forecasting.inference.batch import stream
+    from forecasting.inference.batch import forecasts
     from forecasting.inference.writing import write_forecasts
 
     job = _with_fallback(options, job)
     predictor = job.predictor()
     with _progress(job, pieces) as progress:
-        scenes = stream(job, pieces, _finding, _Total(progress))
-        batches = predictor.batches(scenes, job.anchors(), job.interval)
+        batches = forecasts(predictor, job, pieces, _finding, _Total(progress))
         return {**write_forecasts(batches, options.output, options.output_format)}
 
 

@@ -1,18 +1,21 @@
 """Batch prediction into a folder of shards: input by input, here or by workers elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from forecasting.errors import DataError
 from forecasting.inference.job import Job
-from forecasting.inference.pieces import Piece
+from forecasting.inference.pieces import DatasetPiece, Piece, positions_in
 from forecasting.inference.shard_folder import Done, Shard, ShardFolder, Task
+from forecasting.trajectories.formats import ReadOptions
+from forecasting.trajectories.ingest import IngestOptions
 from forecasting.trajectories.reading import SceneNames
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.validation import Finding
 
 if TYPE_CHECKING:
+    from forecasting.inference.forecasts import ForecastBatch
     from forecasting.inference.predictor import Predictor
 
 Note = Callable[[Finding], None]
@@ -102,20 +105,28 @@ def here(job: Job, folder: ShardFolder, tasks: Sequence[Task], note: Note, read:
         yield perform(predictor, job, folder, task, note, read)
 
 
-def stream(job: Job, pieces: Iterable[Piece], note: Note, read: Tell) -> Iterator[Trajectory]:
-    """Every scene of every input, prepared, each with a name of its own."""
-    names = SceneNames()
-    raw = (names.unique(scene) for piece in pieces for scene in piece.scenes(job.read))
-    return _counted(job.prepared(raw, note), read)
+def forecasts(predictor: "Predictor", job: Job, pieces: Sequence[Piece], note: Note, read: Tell) -> Iterator["ForecastBatch"]:
+    """Of every scene of every input, in order; scenes of several files get names of their own.
+
+    Scenes of a data set are forecast straight from its arrays where they need no conversion.
+    """
+    if not all(isinstance(piece, DatasetPiece) for piece in pieces):
+        names = SceneNames()
+        raw = (names.unique(scene) for piece in pieces for scene in piece.scenes(job.read))
+        yield from predictor.batches(_counted(job.prepared(raw, note), read), job.anchors(), job.interval)
+        return
+    for piece in pieces:
+        direct = _direct(predictor, job, piece, read)
+        scenes = _counted(job.prepared(piece.scenes(job.read), note), read)
+        yield from predictor.batches(scenes, job.anchors(), job.interval) if direct is None else direct
 
 
 def perform(predictor: "Predictor", job: Job, folder: ShardFolder, task: Task, note: Note, read: Tell) -> Done:
     """Do one task: predict the parts of its input whose shards are not there, and write each."""
     shards = []
-    scenes = _counted(job.prepared(task.piece.scenes(job.read), note), read)
-    for part, members in job.parts(scenes):
+    for part, batches in _parts(predictor, job, task.piece, note, read):
         name = task.shard(part)
-        shard = folder.shard(name) or _shard(predictor, job, folder, name, members)
+        shard = folder.shard(name) or _shard(folder, name, batches)
         if shard is not None:
             shards.append(shard)
     done = task.done(shards)
@@ -123,10 +134,34 @@ def perform(predictor: "Predictor", job: Job, folder: ShardFolder, task: Task, n
     return done
 
 
-def _shard(predictor: "Predictor", job: Job, folder: ShardFolder, name: str, scenes: Iterator[Trajectory]) -> Shard | None:
+def _parts(
+    predictor: "Predictor", job: Job, piece: Piece, note: Note, read: Tell
+) -> Iterator[tuple[int, Iterator["ForecastBatch"]]]:
+    """(number, forecasts) of the parts of one input; those that are not taken are not computed."""
+    direct = _direct(predictor, job, piece, read)
+    if direct is not None:
+        yield 0, direct
+        return
+    for part, members in job.parts(_counted(job.prepared(piece.scenes(job.read), note), read)):
+        yield part, predictor.batches(members, job.anchors(), job.interval)
+
+
+def _direct(predictor: "Predictor", job: Job, piece: Piece, read: Tell) -> Iterator["ForecastBatch"] | None:
+    """Forecasts from the arrays of a data set, which was checked when it was made; None where it cannot be."""
+    if not isinstance(piece, DatasetPiece) or replace(job.read, read=ReadOptions()) != IngestOptions():
+        return None
+    batches = predictor.stored(piece.dataset(), piece.first, piece.last, job.anchors(), job.interval)
+    return None if batches is None else _told(batches, positions_in([piece], job.read.read) or 0, read)
+
+
+def _told(batches: Iterator["ForecastBatch"], positions: int, read: Tell) -> Iterator["ForecastBatch"]:
+    yield from batches
+    read(positions)
+
+
+def _shard(folder: ShardFolder, name: str, batches: Iterator["ForecastBatch"]) -> Shard | None:
     from forecasting.inference.writing import TableWriter
 
-    batches = predictor.batches(scenes, job.anchors(), job.interval)
     first = next(batches, None)
     if first is None:
         return None

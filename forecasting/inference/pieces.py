@@ -133,8 +133,16 @@ class DatasetPiece:
 
     def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
         """See `Piece.scenes`."""
-        dataset = Dataset(self.folder)
-        return map(dataset.trajectory, range(self.first, self.last))
+        return map(self.dataset().trajectory, range(self.first, self.last))
+
+    def dataset(self) -> Dataset:
+        """The whole of it, open."""
+        return _opened(self.folder, self.hash)
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path, content: str) -> Dataset:
+    return Dataset(folder)
 
 
 def pieces_of(paths: Sequence[str | Path], options: IngestOptions) -> list[Piece]:

@@ -18,9 +18,11 @@ from forecasting.inference.intervals import Calibration
 from forecasting.inference.memory import check_memory
 from forecasting.inference.regions import Interval, Regions
 from forecasting.inference.scenes import SceneGroup, scene_groups
+from forecasting.inference.stored import StoredGroup, stored_groups
 from forecasting.models.heads import Hypotheses
 from forecasting.packages.package import Package
 from forecasting.trajectories.cutting import cut_windows
+from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.windows import Int, WindowBatch
 
@@ -144,6 +146,19 @@ class Predictor:
         for group in scene_groups(scenes):
             yield from self._group(SceneGroup.of(group, self.package, extra), chosen, interval)
 
+    def stored(
+        self, dataset: Dataset, first: int, last: int, anchors: Anchors | None = None, interval: Interval | None = None
+    ) -> Iterator[ForecastBatch] | None:
+        """Forecast the scenes of a data set from number `first` until before `last`, straight from its arrays.
+
+        Returns:
+            the results, see `batches`; None where scenes must be converted, as another unit, frame or type needs.
+        """
+        groups = stored_groups(dataset, first, last, self.package, len(self.builder.topology.extra_types))
+        if groups is None:
+            return None
+        return (batch for group in groups for batch in self._group(group, anchors or Anchors(), interval))
+
     def trajectories(
         self, scenes: Iterable[Trajectory], anchors: Anchors | None = None, interval: Interval | None = None
     ) -> Iterator[Forecast]:
@@ -151,10 +166,10 @@ class Predictor:
         for batch in self.batches(scenes, anchors, interval):
             yield from batch
 
-    def _group(self, group: SceneGroup, anchors: Anchors, interval: Interval | None) -> Iterator[ForecastBatch]:
+    def _group(self, group: SceneGroup | StoredGroup, anchors: Anchors, interval: Interval | None) -> Iterator[ForecastBatch]:
         rows, past = group.rows, self.package.window.past
         frames = np.diff(rows.grid_offsets)
-        wanted = np.concatenate([anchors.of(scene, past, count) for scene, count in enumerate(frames)])
+        wanted = np.concatenate([anchors.of(scene, past, frames[scene]) for scene in group.members])
         first = (rows.grid_offsets[wanted[:, 0]] + wanted[:, 1]) * rows.node_stride
         nodes = np.searchsorted(rows.key, first + rows.node_stride) - np.searchsorted(rows.key, first)
         wanted, nodes = wanted[nodes > 0], nodes[nodes > 0]
@@ -163,24 +178,26 @@ class Predictor:
             windows = cut_windows(rows, self.package.fields, self.package.window, wanted[part])
             yield self._batch(group, windows, interval)
 
-    def _batch(self, group: SceneGroup, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
+    def _batch(self, group: SceneGroup | StoredGroup, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
         check_memory(windows, self.builder, self.model, group.where(windows.scene[0]))
         answers = self.answers(windows)
         regions = {} if interval is None else self.regions(answers, windows, interval)
         member = group.rows.node_offsets[windows.scene[windows.window_of_node]] + windows.node
+        here, scene = np.unique(windows.scene, return_inverse=True)
+        ids, types = group.labels(member)
         return ForecastBatch(
-            names=tuple(group.rows.scene_names),
-            sources=tuple(scene.source for scene in group.scenes),
-            scene=windows.scene,
+            names=tuple(map(group.name, here)),
+            sources=tuple(map(group.source, here)),
+            scene=scene,
             anchor_time=windows.anchor_time,
             time=windows.anchor_time[:, None] + self.leads(windows),
             offsets=windows.offsets,
             positions=group.back(answers.positions),
             weights=answers.weights,
             anchor=group.back(windows.position[:, -1]),
-            node_ids=group.node_ids[member],
-            node_types=group.node_types[member],
-            unit=group.scenes[0].unit,
-            frame=group.scenes[0].frame,
+            node_ids=ids,
+            node_types=types,
+            unit=group.unit,
+            frame=group.frame,
             regions={level: each.carried(group.way_back) for level, each in regions.items()},
         )

@@ -1,6 +1,6 @@
 """Scenes as the model wants them, and the way back to the numbers of the file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,9 @@ from forecasting.inference.labels import Labels
 from forecasting.packages.package import Package
 from forecasting.symmetry.transforms import Orthogonal, rotation_about
 from forecasting.trajectories.memory_map import MemoryMap, rows_of
-from forecasting.trajectories.trajectory import Trajectory
-from forecasting.trajectories.units import conversion
+from forecasting.trajectories.trajectory import Frame, Source, Trajectory
+from forecasting.trajectories.units import Unit, conversion
+from forecasting.trajectories.windows import Int
 
 Float = NDArray[np.float64]
 CLOCK_MATCH = 0.01
@@ -60,7 +61,10 @@ class SceneGroup:
         if turn is not None:
             inner = [scene.transformed(turn) for scene in inner]
         own_edges = known.edge_types[: len(known.edge_types) - extra_types]
-        return cls(tuple(scenes), rows_of(inner, known.node_types, own_edges), factor, turn)
+        rows = rows_of(inner, known.node_types, own_edges)
+        several = np.array([len(scene.time) > 1 for scene in scenes])
+        check_rates(lambda index: _where(scenes[index]), rows.dt, several, package)
+        return cls(tuple(scenes), rows, factor, turn)
 
     def where(self, scene: int) -> str:
         """File and name of a scene, for messages."""
@@ -77,14 +81,39 @@ class SceneGroup:
         """(D, D) the matrix of `back`, for columns of coordinates."""
         return self.back(np.eye(self.scenes[0].dim)).T
 
+    @property
+    def members(self) -> Int:
+        """(S,) numbers of the scenes."""
+        return np.arange(len(self.scenes))
+
+    @property
+    def unit(self) -> Unit:
+        """Of the files."""
+        return self.scenes[0].unit
+
+    @property
+    def frame(self) -> Frame:
+        """Of the files."""
+        return self.scenes[0].frame
+
+    def name(self, scene: int) -> str:
+        """Of scene number `scene`."""
+        return self.scenes[scene].scene
+
+    def source(self, scene: int) -> Source:
+        """Where it came from."""
+        return self.scenes[scene].source
+
+    def labels(self, member: Int) -> tuple[Labels, Labels]:
+        """Ids and types of nodes as in the files; nodes are counted through all scenes."""
+        return self._ids[member], self._types[member]
+
     @cached_property
-    def node_ids(self) -> Labels:
-        """Of every node of every scene, as in the files."""
+    def _ids(self) -> Labels:
         return Labels.of([scene.node_ids for scene in self.scenes])
 
     @cached_property
-    def node_types(self) -> Labels:
-        """Of every node of every scene, as in the files."""
+    def _types(self) -> Labels:
         return Labels.of([scene.node_types for scene in self.scenes])
 
 
@@ -120,11 +149,24 @@ def _check(scene: Trajectory, package: Package) -> None:
         raise DataError(f"{_where(scene)} has nodes of type '{unknown[0]}'; the model knows {', '.join(known.node_types)}")
     if len(scene.time) == 1 and package.window.history > 1:
         raise DataError(f"{_where(scene)} has a single frame; the model needs a history of {package.window.history}")
-    dt = scene.dt if len(scene.time) > 1 else package.dt
-    if abs(dt - package.dt) > CLOCK_MATCH * package.dt:
+
+
+def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool_], package: Package) -> None:
+    """Refuse scenes of another frame rate than the model's.
+
+    Args:
+        where: file and name of the scene at an index, for the message.
+        dt: (S,) [s] median steps; several: (S,) whether the scene has more than one frame.
+
+    Raises:
+        DataError: names the first.
+    """
+    wrong = several & (np.abs(dt - package.dt) > CLOCK_MATCH * package.dt)
+    if wrong.any():
+        first = int(np.argmax(wrong))
         raise DataError(
-            f"{_where(scene)} has {1 / dt:.6g} frames/s; the model was trained at {1 / package.dt:.6g}. Say the true rate "
-            "with --rate, or bring the file to the model's rate with `forecast ingest --resample`"
+            f"{where(first)} has {1 / dt[first]:.6g} frames/s; the model was trained at {1 / package.dt:.6g}. Say the "
+            "true rate with --rate, or bring the file to the model's rate with `forecast ingest --resample`"
         )
 
 

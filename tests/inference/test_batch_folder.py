@@ -15,16 +15,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from forecasting.errors import DataError, PackageError, UsageError
-from forecasting.inference.batch import Plan, here, stream
+from forecasting.inference.batch import Plan, forecasts, here
 from forecasting.inference.job import Job
 from forecasting.inference.pieces import DatasetPiece, FilePiece, pieces_of, positions_in
 from forecasting.inference.predictor import Predictor
 from forecasting.inference.shard_folder import ShardFolder
 from forecasting.packages.package import load_package, save_package
 from forecasting.testing.scenes import random_dataset, random_scene
+from forecasting.trajectories.dataset import build_dataset
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.ingest import IngestOptions
 from forecasting.trajectories.reading import write_trajectories
+from forecasting.trajectories.units import Unit
 
 QUIET = {"note": lambda finding: None, "read": lambda count: None}
 
@@ -61,9 +63,8 @@ def rows_of(folder):
 
 
 def in_one_table(job, paths):
-    scenes = stream(job, pieces_of(paths, job.read), QUIET["note"], QUIET["read"])
-    tables = [batch.to_table() for batch in job.predictor().batches(scenes, job.anchors())]
-    return pa.concat_tables(tables)
+    batches = forecasts(job.predictor(), job, pieces_of(paths, job.read), QUIET["note"], QUIET["read"])
+    return pa.concat_tables([batch.to_table() for batch in batches])
 
 
 def test_shards_hold_the_rows_of_one_table(job, files, tmp_path):
@@ -240,6 +241,41 @@ def test_a_data_set_is_cut_into_pieces(job, tmp_path, monkeypatch):
     assert positions_in(pieces, job.read.read) == pytest.approx(dataset.manifest.counts["rows"], abs=3)
     predict(job, [dataset.folder], tmp_path / "out")
     assert rows_of(tmp_path / "out").equals(in_one_table(job, [dataset.folder]))
+
+
+STORED = {
+    "as it is": (lambda job: job, True),
+    "the last frame": (lambda job: replace(job, every=None), True),
+    "fields to be chosen": (lambda job: replace(job, read=replace(job.read, fields=("charge", "heading"))), False),
+}
+
+
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize(("change", "direct"), STORED.values(), ids=STORED.keys())
+def test_scenes_of_a_data_set_are_forecast_from_its_arrays(job, tmp_path, monkeypatch, change, direct, integers):
+    rng = np.random.default_rng(3)
+    scenes = [random_scene(rng, f"s{index}", nodes=1 + index % 3, types=("b", "a")) for index in range(5)]
+    scenes = [replace(one, unit=Unit("m", (2.0, 0.5, 4.0)) if index > 2 else one.unit) for index, one in enumerate(scenes)]
+    if not integers:
+        scenes = [replace(one, node_ids=np.array([f"p{name}" for name in one.node_ids])) for one in scenes]
+    folder = build_dataset(scenes, tmp_path / "set").folder
+    job = change(job)
+    predictor, pieces = job.predictor(), pieces_of([folder], job.read)
+    whole = [one for piece in pieces for one in predictor.trajectories(piece.scenes(job.read), job.anchors())]
+    if direct:
+        monkeypatch.setattr(Predictor, "batches", no_work)
+    found = [one for batch in forecasts(predictor, job, pieces, **QUIET) for one in batch]
+    assert len(found) == len(whole) > 4
+    for one, other in zip(found, whole, strict=True):
+        assert (one.scene, one.unit, one.frame, one.source) == (other.scene, other.unit, other.frame, other.source)
+        assert one.to_table().equals(other.to_table())
+
+
+def test_a_data_set_of_another_unit_is_converted(job, tmp_path):
+    scenes = [random_scene(np.random.default_rng(3), "s").in_unit("cm")]
+    folder = build_dataset(scenes, tmp_path / "set").folder
+    (batch,) = forecasts(job.predictor(), job, pieces_of([folder], job.read), **QUIET)
+    assert batch.unit.name == "cm"
 
 
 def test_how_much_there_is_to_read(job, files):
