@@ -3,8 +3,9 @@
 python benchmarks/predict.py rate [rounds] [windows]     windows/s, the ratio of medians, and where the time goes
 python benchmarks/predict.py memory                      peak memory of `forecast predict` at 10^4, 10^5 and 10^6 windows
 
-Both are made of scenes of a few frames with one forecast each (as the sets of simulated particles are) and of recordings with a
-forecast from every frame. The model alone gets the same micro-batches; torch has as many threads as OMP_NUM_THREADS says in both.
+Inputs are scenes of a few frames with one forecast each (as sets of simulated particles are), as a table and as a data set, and
+recordings with a forecast from every frame. The model alone gets the same micro-batches; torch has as many threads as
+OMP_NUM_THREADS says in both. The first round is not counted.
 """
 
 import cProfile
@@ -28,8 +29,9 @@ import torch  # noqa: E402
 
 from forecasting.graphs.build import schema_of  # noqa: E402
 from forecasting.graphs.topology import Complete  # noqa: E402
-from forecasting.inference.batch import stream  # noqa: E402
+from forecasting.inference.batch import forecasts  # noqa: E402
 from forecasting.inference.filling import filled  # noqa: E402
+from forecasting.inference.forecasts import ForecastBatch  # noqa: E402
 from forecasting.inference.job import Job  # noqa: E402
 from forecasting.inference.pieces import pieces_of  # noqa: E402
 from forecasting.inference.predictor import Predictor  # noqa: E402
@@ -45,13 +47,18 @@ from forecasting.trajectories.windows import WindowSpec  # noqa: E402
 
 HORIZON = tuple(range(1, 11))
 MODELS = {"egnn": {"hidden": 64, "layers": 4}, "segnn": {"hidden": 64, "layers": 4}}
-KINDS = {"one window a scene": 10, "recordings": 1000}
+SHORT, LONG = 10, 1000
+KINDS = {
+    "short scenes, a table": (SHORT, "in.parquet"),
+    "short scenes, a data set": (SHORT, "set"),
+    "recordings, a table": (LONG, "in.parquet"),
+}
 
 
 def scenes(windows: int, nodes: int, frames: int) -> Iterator[Trajectory]:
     """Random walks of `nodes` nodes, as many as give `windows` windows."""
     rng = np.random.default_rng(0)
-    count = windows if frames == KINDS["one window a scene"] else -(-windows // (frames - 1))
+    count = windows if frames == SHORT else -(-windows // (frames - 1))
     for index in range(count):
         steps = rng.normal(size=(frames, nodes, 3), scale=0.1).cumsum(0)
         yield Trajectory(
@@ -96,22 +103,22 @@ def rate(rounds: int, windows: int) -> None:
     print(f"torch threads {torch.get_num_threads()}; {windows} windows; median of {rounds} alternating rounds")
     for nodes in (5, 31):
         for name, arguments in MODELS.items():
-            for kind, frames in KINDS.items():
+            for kind, (frames, source) in KINDS.items():
                 count = windows // 5 if nodes == 31 or name == "segnn" else windows
                 with tempfile.TemporaryDirectory() as place:
-                    found = compared(Path(place), name, arguments, nodes, frames, count, rounds)
-                    print(f"{nodes:3d} nodes, {name} 64x4, {kind:18s}: {found}", flush=True)
+                    found = compared(Path(place), name, arguments, nodes, frames, count, rounds, source)
+                    print(f"{nodes:3d} nodes, {name} 64x4, {kind:24s}: {found}", flush=True)
 
 
-def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, windows: int, rounds: int) -> str:
+def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, windows: int, rounds: int, source: str) -> str:
     made = package(name, arguments, nodes, folder / "data")
     save_package(made, folder / "package")
-    write_trajectories(folder / "in.parquet", scenes(windows, nodes, frames))
-    every = None if frames == KINDS["one window a scene"] else 1
+    write(folder / source, scenes(windows, nodes, frames))
+    every = None if frames == SHORT else 1
     job = Job(str(folder / "package"), every=every)
     predictor, ready = job.predictor(), job.predictor()
     captured = Captured(ready)
-    found = sum(len(batch) for batch in ready.batches(flow(job, folder), job.anchors()))
+    found = sum(len(batch) for batch in flow(ready, job, folder / source))
 
     def alone() -> None:
         with torch.inference_mode():
@@ -119,7 +126,7 @@ def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, 
                 ready.model(filled(batch, ready.builder.schema))
 
     def whole() -> None:
-        write_forecasts(predictor.batches(flow(job, folder), job.anchors()), folder / "out.parquet")
+        write_forecasts(flow(predictor, job, folder / source), folder / "out.parquet")
 
     times: dict[str, list[tuple[float, float]]] = {"alone": [], "whole": []}
     for turn in range(rounds + 1):
@@ -137,8 +144,15 @@ def compared(folder: Path, name: str, arguments: dict, nodes: int, frames: int, 
     )
 
 
-def flow(job: Job, folder: Path) -> Iterator[Trajectory]:
-    return stream(job, pieces_of([folder / "in.parquet"], job.read), lambda finding: None, lambda count: None)
+def write(path: Path, found: Iterator[Trajectory]) -> None:
+    if path.suffix:
+        write_trajectories(path, found)
+    else:
+        build_dataset(found, path)
+
+
+def flow(predictor: Predictor, job: Job, source: Path) -> Iterator[ForecastBatch]:
+    return forecasts(predictor, job, pieces_of([source], job.read), lambda finding: None, lambda count: None)
 
 
 def profile(work) -> None:
@@ -151,26 +165,22 @@ def memory(sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_package(package("egnn", {"hidden": 8, "layers": 1}, 5, folder / "data"), folder / "package")
-        for kind, frames in KINDS.items():
+        for kind, (frames, source) in KINDS.items():
             for windows in sizes:
-                write_trajectories(folder / "in.parquet", scenes(windows, 5, frames))
-                for output in ("out.parquet", f"shards-{kind[:3]}-{windows}/"):
-                    command = [sys.executable, __file__, "one", str(folder), output, str(frames)]
-                    done = subprocess.run(command, check=True, capture_output=True, text=True)
-                    print(
-                        f"{kind:18s} {windows:9d} windows, {output.rpartition('-')[0] or output:12s}: {done.stdout.strip()}",
-                        flush=True,
-                    )
+                write(folder / source, scenes(windows, 5, frames))
+                command = [sys.executable, __file__, "one", str(folder), source, f"out-{windows}-{frames}/", str(frames)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                print(f"{kind:24s} {windows:9d} windows: {done.stdout.strip()}", flush=True)
 
 
-def one(folder: Path, output: str, frames: int) -> None:
+def one(folder: Path, source: str, output: str, frames: int) -> None:
     """One prediction by the program itself, in a process whose peak memory is measured."""
     from forecasting.cli.main import main as program
 
-    every = [] if frames == KINDS["one window a scene"] else ["--every", "1"]
+    every = [] if frames == SHORT else ["--every", "1"]
     start = time.perf_counter()
     sys.stdout, out = sys.stderr, sys.stdout
-    code = program(["predict", str(folder / "package"), str(folder / "in.parquet"), "-o", f"{folder}/{output}", *every])
+    code = program(["predict", str(folder / "package"), str(folder / source), "-o", f"{folder}/{output}", *every])
     sys.stdout = out
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"code": code, "peak_MiB": round(peak), "seconds": round(time.perf_counter() - start, 1)}))
@@ -181,6 +191,6 @@ if __name__ == "__main__":
     if what == "rate":
         rate(*(int(number) for number in (numbers + ["5", "5000"][len(numbers) :])))
     elif what == "one":
-        one(Path(numbers[0]), numbers[1], int(numbers[2]))
+        one(Path(numbers[0]), numbers[1], numbers[2], int(numbers[3]))
     else:
         memory([int(number) for number in numbers] or [10_000, 100_000, 1_000_000])
