@@ -5,6 +5,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 
 from forecasting.cli.output import print_error, print_json
 from forecasting.errors import ForecastingError
@@ -35,13 +36,14 @@ A first hour:
   forecast inspect tracks.csv --unit m                      what is in the file
   forecast train data.path=tracks.csv data.read.unit=m      learn from it
   forecast predict RUN new.csv --unit m -o future.parquet   forecast
+  forecast serve checkpoints/cmu-motion                     answer requests, with a page to try it
   forecast evaluate RUN tracks.csv --unit m                 how good, and how equal under rotation and translation
   forecast diagnose RUN tracks.csv --unit m                 which symmetry the data have, group by group
   forecast backtest data.path=tracks.csv data.read.unit=m   train and test at several origins in time
 """
 EPILOG = """\
 `forecast VERB --help` teaches each verb by example. With --json a verb prints one object on standard output, nothing else.
-Exit codes: 0 done, 2 usage, 3 data, 4 package, 5 numerical, 130 interrupted.
+Exit codes: 0 done, 1 another process of the run was lost, 2 usage, 3 data, 4 package, 5 numerical, 130 interrupted.
 """
 
 
@@ -73,9 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar; heavy libraries are imported by the verbs when they run."""
-    parser = argparse.ArgumentParser(
-        prog="forecast", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    wide = partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
+    parser = argparse.ArgumentParser(prog="forecast", description=DESCRIPTION, epilog=EPILOG, formatter_class=wide)
     parser.add_argument("--version", action="version", version=f"forecast {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for name in VERBS:
