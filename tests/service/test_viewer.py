@@ -194,6 +194,7 @@ def test_it_starts_with_an_example_and_fits(shown, width, scheme):
     page.eval_on_selector_all("details", "all => all.forEach(each => { each.hidden = false; each.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator("#examples [aria-pressed=true]").count() == 1
+    assert page.locator("#units option").all_text_contents()[:2] == ["m", "cm"]
     assert "from what happened" in page.inner_text("#facts")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")

@@ -10,6 +10,7 @@ import { WebglPen } from "./webgl.js";
 import { aboutModel, facts, momentOf } from "./words.js";
 
 const ASKING = "Asking the model …";
+const UNITS = ["m", "cm", "mm", "km", "in", "ft", "px"]; // offered, after the model's own
 const PAUSE = 120; // ms without a change before the model is asked
 const by = (id) => document.getElementById(id);
 const server = new Server(), answers = new WeakMap();
@@ -117,6 +118,7 @@ const opening = new Opening(server, { attempt, opened, afresh, model });
 
 function chooseModel() {
   by("about").textContent = aboutModel(model());
+  by("units").replaceChildren(...[...new Set([model().unit, ...UNITS])].map((unit) => make("option", {}, unit)));
   const { choices, chosen } = choicesOf(model());
   by("region").replaceChildren(...choices.map(({ value, text }) => make("option", { value }, text)));
   by("regions").hidden = choices.length < 2;
