@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=int,
         default=1,
-        help="of the arithmetic; with more than one, the last bit of an answer may depend on the company it was computed in (default: 1)",
+        help="of the arithmetic (default: 1; with more, the last bit of an answer may depend on its company)",
     )
     parser.add_argument("--quiet", action="store_true", help="write no line for each request")
     group = parser.add_argument_group("limits, each answered with 413 or 429 where a request goes beyond it")

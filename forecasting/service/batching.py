@@ -79,7 +79,7 @@ class Worker:
         self._large: deque[_Waiting] = deque()
         self._draining: asyncio.Task[None] | None = None
         self._stopping = False
-        self._pace = QUICK  # [s] of a node or an edge, beyond FIXED
+        self._pace = QUICK  # [s] of a node or an edge beyond FIXED, the mean of the last two micro-batches
         self._one_at_a_time = Lock()
         self._thread = ThreadPoolExecutor(1, f"worker of {served.name}")
 
@@ -130,12 +130,13 @@ class Worker:
     def _work(self, together: list[_Waiting], alone: _Waiting | None) -> list[_Waiting]:
         """One micro-batch of small jobs and one step of a large one; the jobs that are finished by it."""
         with self._one_at_a_time:
-            start = time.perf_counter()
+            start, work = time.perf_counter(), time.thread_time()
             finished = self._compute(together)
-            seconds = time.perf_counter() - start
+            seconds = time.thread_time() - work
             units = sum(one.size.nodes + one.size.edges for one in together)
             if units:
-                self._pace += (max(seconds - FIXED, 0.0) / units - self._pace) / 2
+                pace = max(seconds - FIXED, 0.0) / units
+                self._pace = pace if self._pace == QUICK else (self._pace + pace) / 2
             if alone is not None and self._step(alone):
                 finished = [*finished, alone]
             elif alone is not None:

@@ -1,5 +1,6 @@
 """The server that holds the application: where it listens, and how it ends."""
 
+import gc
 import ipaddress
 import signal
 import socket
@@ -78,6 +79,8 @@ def run(app: App, listener: socket.socket, patience: float) -> None:
         ws="none",
         lifespan="on",
     )
+    gc.collect()
+    gc.freeze()  # what was imported and loaded stays, so that nobody waits while it is searched for garbage
     _Server(config).run(sockets=[listener])
 
 
