@@ -5,7 +5,6 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from functools import partial
 
 from forecasting.cli.output import print_error, print_json
 from forecasting.errors import ForecastingError
@@ -75,10 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar; heavy libraries are imported by the verbs when they run."""
-    wide = partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
-    parser = argparse.ArgumentParser(prog="forecast", description=DESCRIPTION, epilog=EPILOG, formatter_class=wide)
+    parser = argparse.ArgumentParser(
+        prog="forecast", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"forecast {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB [--help]", title="verbs")
     for name in VERBS:
         module = importlib.import_module(f"forecasting.cli.{name}")
         verb = verbs.add_parser(
