@@ -21,7 +21,7 @@ from forecasting.inference.following import Following
 from forecasting.inference.intervals import Axes, Calibration
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval, Regions
-from forecasting.symmetry.transforms import Orthogonal, random_rotation
+from forecasting.symmetry.transforms import Orthogonal, random_rotation, rotation_about
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.units import parse_unit
 from forecasting.trajectories.windows import WindowSpec
@@ -163,6 +163,19 @@ def test_regions_turn_with_the_input(package, scene, head, shape, joint):
         if found.shape is not None:
             np.testing.assert_allclose(found.shape, expected.shape, atol=1e-5 * np.abs(expected.shape).max())
             assert np.ptp(np.linalg.eigvalsh(found.shape), axis=-1).max() > 1e-2
+
+
+def test_planar_regions_turn_in_their_plane(package):
+    made, dataset = package("egnn", {"hidden": 6}, dim=2)
+    made, plane = fitted(made, dataset, shape="ellipsoid"), random_scene(np.random.default_rng(5), dim=2, frames=9, nodes=4)
+    turn = Orthogonal(rotation_about(np.array([0.0, 0, 1]), 0.7))
+    (plain,), (turned,) = (
+        Predictor(made).trajectories([each], interval=Interval((0.8,))) for each in (plane, plane.transformed(turn))
+    )
+    expected = plain.regions[0.8].carried(turn.matrix[:2, :2])
+    assert expected.shape.shape[-2:] == (2, 2)
+    np.testing.assert_allclose(turned.regions[0.8].radius, expected.radius, rtol=1e-5)
+    np.testing.assert_allclose(turned.regions[0.8].shape, expected.shape, atol=1e-5 * np.abs(expected.shape).max())
 
 
 def test_an_ellipsoid_is_a_ball_where_nothing_moves():
