@@ -22,7 +22,7 @@ WORLDS = {
     "gravity": ("nbody_charged_clean", {**CHARGED, "gravity": 9.81, "axis": AXIS}, [5], SMALL),
     "field": ("nbody_charged_clean", {**CHARGED, "field": 3.0, "axis": AXIS}, [5], SMALL),
     "trap": ("nbody_charged_clean", {**CHARGED, "trap": 20.0, "axis": AXIS}, [5], SMALL),
-    "cubic": ("nbody_charged_clean", {**CHARGED, "cubic": 4.0}, [5], {"hidden": 36, "layers": 3, "l_max": 2}),
+    "cubic": ("nbody_charged_clean", {**CHARGED, "bodies": 3, "cubic": 20.0}, [5], {"hidden": 24, "layers": 2, "l_max": 2}),
     "drag": ("nbody_charged_clean", {**CHARGED, "drag": 2.0}, [5], SMALL),
     "springs": ("springs", {"frames": 70}, [20], SMALL),
 }

@@ -6,6 +6,7 @@ files declare agree with each other.
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ from forecasting.plain import call, pick
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Frame
 from forecasting.trajectories.windows import WindowSpec
+
+EXAMPLES = "examples"
+"""Folder of trajectory files to try a package with."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,11 @@ def build_topology(name: str, arguments: Mapping[str, Any]) -> Topology:
 
 
 def save_package(package: Package, folder: str | Path) -> Path:
-    """Write the package, whole or not at all; an older one at the same place is replaced."""
+    """Write the package, whole or not at all; an older one at the same place is replaced, and its examples are kept."""
     with atomic_folder(folder) as temporary:
+        examples = Path(folder) / EXAMPLES
+        if examples.is_dir():
+            shutil.copytree(examples, temporary / EXAMPLES)
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
         save_file(weights, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(0o644)

@@ -8,6 +8,7 @@ from typing import Any
 
 from forecasting.errors import ForecastingError
 from forecasting.inference.scenes import SceneGroup
+from forecasting.packages.package import EXAMPLES
 from forecasting.service.made_up import made_up
 from forecasting.service.problems import Problem
 from forecasting.service.scenes import plain_scene
@@ -18,7 +19,6 @@ from forecasting.trajectories.simulators import SIMULATORS
 from forecasting.trajectories.simulators.base import build_simulator
 from forecasting.trajectories.trajectory import Trajectory
 
-FOLDER = "examples"
 COUNT = 3
 """Of each package, where they do not lie beside it."""
 MOST = 12
@@ -90,7 +90,7 @@ def _of(served: Served) -> Iterator[Example]:
 
 def _beside(served: Served) -> list[tuple[str, Trajectory]]:
     """Scenes of the files in the folder `examples` of the package."""
-    folder = served.folder / FOLDER
+    folder = served.folder / EXAMPLES
     if not folder.is_dir():
         return []
     options = ReadOptions(fallback_unit=served.package.unit, fallback_up=served.package.frame.up)

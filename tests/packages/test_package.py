@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from forecasting.errors import PackageError
 from forecasting.graphs.topology import Radius
 from forecasting.packages import load_package, save_package
+from forecasting.packages.package import EXAMPLES
 from forecasting.testing.packages import assert_same, seal, small_package
 
 
@@ -160,3 +161,11 @@ def test_saving_replaces_the_old_package_whole(made, tmp_path):
     save_package(made[1], folder)
     assert sorted(os.listdir(folder)) == ["package.json", "weights.safetensors"]
     assert os.listdir(tmp_path) == ["copy"]
+
+
+def test_saving_anew_keeps_the_examples(made, tmp_path):
+    place = save_package(made[1], tmp_path / "package")
+    (place / EXAMPLES).mkdir()
+    (place / EXAMPLES / "walk.csv").write_text("time,node,x,y,z\n0,a,0,0,0\n")
+    save_package(made[1], place)
+    assert (place / EXAMPLES / "walk.csv").read_text().endswith("0,a,0,0,0\n")
