@@ -1,8 +1,8 @@
 """Answers many requests at once with one package.
 
-Small jobs that wait are forecast together, as many as fit into one micro-batch; nobody waits for company. Larger ones go step by
-step, in turn, with a batch of small ones between any two steps, so that a small request never waits long behind a large one. What
-a job is answered does not depend on the others (`inference.filling` says why), to the last bit.
+Small jobs that wait are forecast together, as many as fit into one micro-batch; who asks alone does not wait for company. Larger
+ones go step by step, in turn, with a batch of small ones between any two steps, so that a small request never waits long behind
+a large one. What a job is answered does not depend on the others (`inference.filling` says why), to the last bit.
 
 Quick work is done at once, between the arrival of one request and the next: two threads that both want the interpreter would hand
 it back and forth at every operation of the model, which costs more than the work. What takes longer is done in a thread.
@@ -30,6 +30,8 @@ SMALL = 4
 """A job of less than one in so many parts of a micro-batch shares it."""
 QUICK = 0.04
 """[s] of work that is done at once; so long, nothing else is answered."""
+COMPANY = 0.002
+"""[s] for which a micro-batch waits where the one before was shared."""
 FIXED = 0.01
 """[s] of a micro-batch, however small."""
 
@@ -78,7 +80,7 @@ class Worker:
         self._small: deque[_Waiting] = deque()
         self._large: deque[_Waiting] = deque()
         self._draining: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = self._crowded = False
         self._pace = QUICK  # [s] of a node or an edge beyond FIXED, the mean of the last two micro-batches
         self._one_at_a_time = Lock()
         self._thread = ThreadPoolExecutor(1, f"worker of {served.name}")
@@ -115,9 +117,11 @@ class Worker:
 
     async def _drain(self) -> None:
         """Work until nothing waits."""
+        crowded = self._crowded
         while self.waiting:
-            await asyncio.sleep(0)  # requests that have arrived come in first, and answers go out
+            await asyncio.sleep(COMPANY if crowded else 0)  # requests that have arrived come in first, and answers go out
             together, alone = self._turn()
+            crowded = len(together) > 1
             work = partial(self._work, together, alone)
             units = sum(one.size.nodes + one.size.edges for one in together)
             if alone is None and FIXED + self._pace * units <= QUICK:
@@ -126,6 +130,7 @@ class Worker:
                 finished = await asyncio.get_running_loop().run_in_executor(self._thread, work)
             for one in finished:
                 _resolve(one)
+            self._crowded = crowded
 
     def _work(self, together: list[_Waiting], alone: _Waiting | None) -> list[_Waiting]:
         """One micro-batch of small jobs and one step of a large one; the jobs that are finished by it."""
