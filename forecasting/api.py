@@ -1,7 +1,7 @@
 """The functions behind `import forecasting`; see the package's docstring for an example."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,42 @@ def read(paths: str | Path | Sequence[str | Path], format: str = "", **options: 
 class Package(packages.Package):
     """A trained model package that can be put to work; see `forecasting.packages.Package` for what it holds."""
 
-    def predict(self, scenes: Trajectory | Iterable[Trajectory], every: int | None = None) -> list[Forecast]:
+    def predict(
+        self,
+        scenes: Trajectory | Iterable[Trajectory],
+        every: int | None = None,
+        levels: Sequence[float] = (),
+        joint: bool = False,
+    ) -> list[Forecast]:
         """Forecast scenes from their last frame, or from every n-th frame that has a whole history.
 
+        Args:
+            scenes: to forecast; every: n.
+            levels: of regions to give with every forecast, `Forecast.regions`; the package must have been calibrated.
+            joint: whether a region holds the whole way of a node at once, or each step by itself.
+
         Raises:
-            DataError: if a scene lacks what the model needs; UsageError: if units cannot be converted.
+            DataError: if a scene lacks what the model needs.
+            UsageError: if units cannot be converted, or there is no calibration.
         """
         from forecasting.inference.predictor import Anchors, Predictor
+        from forecasting.inference.regions import Interval
 
         if every is not None and every < 1:
             raise UsageError(f"every must be at least 1, found {every}")
         configure()
         several = [scenes] if isinstance(scenes, Trajectory) else scenes
-        return list(Predictor(self).trajectories(several, Anchors(every)))
+        interval = Interval(tuple(levels), joint) if levels else None
+        return list(Predictor(self).trajectories(several, Anchors(every), interval))
+
+    def calibrate(self, dataset: Dataset, partition: str = "validation", levels: Sequence[float] = (0.8, 0.9, 0.95)) -> "Package":
+        """This package with regions that hold the truth as often as they say; see `evaluation.calibrated.calibrated`."""
+        from forecasting.evaluation.calibrated import calibrated
+        from forecasting.evaluation.protocol import partition_anchors
+
+        configure()
+        found = calibrated(self, dataset, partition_anchors(self, dataset, partition), tuple(levels))
+        return replace(self, calibration=found.to_plain())
 
     def evaluate(self, dataset: Dataset, partition: str = "test", seed: int = 0) -> dict[str, Any]:
         """Errors on plain and transformed copies, baselines beside them; see `evaluation.protocol.evaluate`."""

@@ -54,10 +54,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
     from forecasting.errors import UsageError
-    from forecasting.evaluation.protocol import check, chunked, partition_anchors
+    from forecasting.evaluation.calibrated import calibrated
+    from forecasting.evaluation.protocol import partition_anchors
     from forecasting.evaluation.robustness import spread
-    from forecasting.inference.calibrating import calibrate
-    from forecasting.inference.predictor import Predictor
     from forecasting.packages.package import load_package, package_folder, save_package
     from forecasting.trajectories.ingest import open_or_ingest
 
@@ -67,23 +66,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     read = ingest_options(options).with_fallback(package.unit, package.frame.up)
     dataset = open_or_ingest(options.data, read, Path(options.data_root))
     anchors = spread(partition_anchors(package, dataset, options.partition), options.most)
-    check(package, dataset, anchors)
     with Progress("windows", len(anchors)) as progress:
-        calibration = calibrate(
-            Predictor(replace(package, calibration=None), options.device),
-            chunked(dataset, package, anchors),
+        calibration = calibrated(
+            package,
+            dataset,
+            anchors,
             tuple(options.levels),
             alike=options.alike,
             shape=options.shape,
+            device=options.device,
             progress=progress.to,
         )
-    about = {
-        **calibration.about,
-        "windows": len(anchors),
-        "partition": options.partition,
-        "data": dataset.manifest.content,
-    }
-    calibration = replace(calibration, about=about)
+    calibration = replace(calibration, about={**calibration.about, "partition": options.partition})
     place = save_package(replace(package, calibration=calibration.to_plain()), options.output or package_folder(options.package))
     return {"package": str(place), "unit": package.unit, **calibration.to_plain()}
 

@@ -1,12 +1,15 @@
 """From a package to regions in files, as a person drives it."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import forecasting
 from forecasting.cli.main import main
+from forecasting.errors import UsageError
 from forecasting.packages import load_package, save_package
 from forecasting.trajectories.dataset import Dataset
 from forecasting.trajectories.windows import WindowSpec
@@ -22,7 +25,7 @@ def call(capsys, *arguments):
 
 @pytest.fixture
 def kept(package, tmp_path):
-    """A package in a folder, and its data: twelve windows of each of forty scenes."""
+    """A package in a folder, and its data: eleven windows with a future of each of forty scenes."""
     made, dataset = package("constant_velocity", spec=WindowSpec(2, (1, 2)), scenes=40, gaps=False)
     return save_package(made, tmp_path / "package"), dataset.folder
 
@@ -96,3 +99,17 @@ def test_regions_that_nobody_can_give(kept, tmp_path, capsys, options, message):
     assert code == 2
     assert message in found["error"]
     assert not (tmp_path / "f.parquet").exists()
+
+
+def test_from_python(kept):
+    package, data = kept
+    loaded, dataset = forecasting.load(package), Dataset(data)
+    calibrated = loaded.calibrate(dataset, "all", (0.8, 0.9))
+    assert (loaded.calibration, calibrated.calibration["about"]["windows"]) == (None, 440)
+    (scene,) = islice(dataset.trajectories(), 1)
+    (forecast,) = calibrated.predict(scene, levels=(0.9,))
+    assert (forecast.regions[0.9].radius > 0).all()
+    (plain,) = calibrated.predict(scene)
+    assert plain.regions == {}
+    with pytest.raises(UsageError, match="calibrat"):
+        loaded.predict(scene, levels=(0.9,))
