@@ -34,6 +34,7 @@ from forecasting.models import build_model
 from forecasting.numerics import configure
 from forecasting.packages import Package, load_package, save_package
 from forecasting.service.carrying import JsonCarrier, TableCarrier
+from forecasting.service.memory import keep_few_preparations
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.dataset import build_dataset
 from forecasting.trajectories.normalization import Normalization
@@ -68,6 +69,7 @@ def make_package(folder: Path, model: str) -> Path:
 
 def serve(folders: Sequence[str], unbatched: bool) -> None:
     """Run the service; unbatched, every request is a micro-batch of its own."""
+    keep_few_preparations()
     configure(1)
     from forecasting.service import shelf
     from forecasting.service.app import create_app

@@ -71,7 +71,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     from forecasting.errors import UsageError
     from forecasting.numerics import configure
+    from forecasting.service.memory import keep_few_preparations
 
+    keep_few_preparations()
     configure(options.threads)
     try:
         import uvicorn  # noqa: F401

@@ -22,6 +22,7 @@ from typing import Any
 
 from forecasting.errors import ForecastingError
 from forecasting.service.jobs import Job, Size, run_together
+from forecasting.service.memory import Returner
 from forecasting.service.problems import Problem, unexpected
 from forecasting.service.shelf import Served
 
@@ -83,6 +84,7 @@ class Worker:
         self._stopping = self._crowded = False
         self._pace = QUICK  # [s] of a node or an edge beyond FIXED, the mean of the last two micro-batches
         self._one_at_a_time = Lock()
+        self._returner = Returner()
         self._thread = ThreadPoolExecutor(1, f"worker of {served.name}")
 
     @property
@@ -147,6 +149,7 @@ class Worker:
             elif alone is not None:
                 self._large.append(alone)
             self.tally.busy += time.perf_counter() - start
+            self._returner.now_and_then()
             return finished
 
     def _turn(self) -> tuple[list[_Waiting], _Waiting | None]:
