@@ -89,13 +89,18 @@ def parse_irreps(irreps: str) -> list[tuple[int, int, int]]:
     Raises:
         UsageError: if a term is not of the form ``3x1o`` or ``1o``.
     """
+    return list(_triples(irreps))
+
+
+@lru_cache(maxsize=1024)
+def _triples(irreps: str) -> tuple[tuple[int, int, int], ...]:
     triples = []
     for term in irreps.replace(" ", "").split("+"):
         count, _, irrep = term.rpartition("x")
         if len(irrep) < 2 or irrep[-1] not in "eo" or not irrep[:-1].isdigit() or not (count or "1").isdigit():
             raise UsageError(f"'{irreps}' are not irreps; write for instance 1o (a vector), 0e (a scalar) or 2x0e+1x1o")
         triples.append((int(count or 1), int(irrep[:-1]), 1 if irrep[-1] == "e" else -1))
-    return triples
+    return tuple(triples)
 
 
 def irreps_dim(irreps: str, dim: int = 3) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ class Trajectory:
         """D: 2 or 3."""
         return int(self.positions.shape[2])
 
-    @property
+    @cached_property
     def dt(self) -> float:
         """[s] median time between frames (0 for a single frame)."""
         return float(np.median(np.diff(self.time))) if len(self.time) > 1 else 0.0
