@@ -105,7 +105,7 @@ def test_limits_must_be_positive():
         Limits(nodes=0)
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES, ids=repr)
+@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: type(topology).__name__)
 def test_no_window_has_more_edges_than_expected(topology, tmp_path):
     dataset = random_dataset(tmp_path / "data", gaps=False)
     spec = WindowSpec(2, (1,))
