@@ -115,6 +115,15 @@ def show(result: dict[str, Any]) -> None:
     if result["action"] == "diff":
         _show_difference(result)
         return
+    from forecasting.errors import PackageError
+
+    try:
+        _show_package(result)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # cards hold whatever somebody wrote into them
+        raise PackageError(f"{result['package']}: its cards are not of the usual shape ({error}); --json shows them") from None
+
+
+def _show_package(result: dict[str, Any]) -> None:
     from forecasting.cli._package_words import sentences
 
     if result["action"] == "build":

@@ -32,7 +32,9 @@ def migrated(plain: Plain, where: str) -> Plain:
 
 def _from_1(plain: Plain) -> Plain:
     """Version 2 adds a symmetry card and a calibration; declared vectors were optional before."""
-    window = {**plain["window"], "declared": plain["window"].get("declared", [])}
+    window = plain.get("window")
+    if isinstance(window, dict):
+        window = {"declared": [], **window}
     return {**plain, "schema_version": 2, "window": window, "symmetry": None, "calibration": None}
 
 

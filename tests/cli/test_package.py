@@ -171,3 +171,29 @@ def test_a_diagnosis_that_is_none_is_told(content, said, made, tmp_path, capsys)
 )
 def test_folders_of_this_machine_stay_here(value, kept):
     assert public(value) == kept
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"symmetry": {"groups": 3}},
+        {"symmetry": {"copies": {"yaw": 1}}},
+        {"card": {"errors": {"rows": [1]}}},
+        {"card": {"data": ["a"]}},
+        {"card": {"epochs": "many"}},
+    ],
+    ids=str,
+)
+def test_cards_of_another_shape_are_refused_in_one_line(capsys, made, odd):
+    save_package(dataclasses.replace(load_package(made), **odd), made)
+    assert main(["package", "inspect", str(made)]) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cards are not of the usual shape" in line
+    assert main(["package", "inspect", str(made), "--json"]) == 0
+
+
+@pytest.mark.parametrize("plain", [{}, {"window": [1]}, {"window": {}}], ids=str)
+def test_an_old_card_that_lacks_something_is_refused(capsys, made, plain):
+    (made / "package.json").write_text(json.dumps({"schema_version": 1, **plain}))
+    assert main(["package", "inspect", str(made)]) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 1
