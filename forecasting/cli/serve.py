@@ -58,7 +58,7 @@ _MEANINGS = {
     "edges": "in the graph of one scene",
     "forecasts": "in one answer",
     "positions": "in one answer: nodes × hypotheses × steps",
-    "entries": "in a file that is read: frames × nodes",
+    "entries": "in a file or an Arrow body: frames × nodes",
     "draws": "of a residual, for each group",
     "queue": "of requests that wait, for each package",
     "seconds": "until an answer must be there",

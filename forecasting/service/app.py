@@ -122,9 +122,11 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
     route("POST", "/read", e.read, answers.ReadAnswer, _BODIED, summary="Read a trajectory file into scenes",
           requestBody=read_body, parameters=_query(schemas.ReadQuery))  # fmt: skip
     route("GET", "/models", e.models, answers.ModelsAnswer, (400, 401), summary="The packages, and what each wants")
-    route("GET", "/examples", e.list_examples, answers.ExamplesAnswer, (400, 401), summary="Scenes that fit a package")
+    route("GET", "/examples", e.list_examples, answers.ExamplesAnswer, (400, 401, 429, 503),
+          summary="Scenes that fit a package")  # fmt: skip
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-    route("GET", "/examples/{name}", e.example, answers.ReadAnswer, (400, 401, 404), summary="One of them", parameters=[name])
+    route("GET", "/examples/{name}", e.example, answers.ReadAnswer, (400, 401, 404, 429, 503), summary="One of them",
+          parameters=[name])  # fmt: skip
     route("GET", "/health", e.health, answers.HealthAnswer, (400,), summary="Whether the service lives")
     route("GET", "/ready", e.ready, answers.HealthAnswer, (400, 503), summary="Whether it takes requests")
     route("GET", "/version", e.version, answers.VersionAnswer, (400, 401), summary="Of the program")

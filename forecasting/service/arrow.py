@@ -38,10 +38,14 @@ def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, li
         up=said.up or "",
         node_type=types[0] if len(types) == 1 else "",
         fallback_up="none" if package.frame.up == "none" else "",
+        entries=limits.entries,
     )
+    entries = 0
     found: list[Trajectory] = []
     for scene in scenes_of_table(_table(body), NAME, options):
+        entries += scene.valid.size
         for what, count, most in (
+            ("entries (frames × nodes) or more", entries, limits.entries),
             ("scenes", len(found) + 1, limits.scenes),
             (f"frames in scene '{scene.scene}'", len(scene.time), limits.frames),
             (f"nodes in scene '{scene.scene}'", len(scene.node_ids), limits.nodes),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from forecasting.errors import ForecastingError
@@ -125,6 +126,8 @@ def _wish(names: list[str] | None, draws: int, served: Served, limits: Limits) -
 
 
 def _asked(served: Served, job: Job, limits: Limits) -> Ask:
+    for scene in job.scenes:
+        _check_clock(scene, limits.frames)
     if job.anchors.every is None:
         for scene in job.scenes:
             if not scene.valid[-1].any():
@@ -139,6 +142,16 @@ def _asked(served: Served, job: Job, limits: Limits) -> Ask:
         if found > most:
             raise too_large(what, found, most)
     return Ask(served, job, size)
+
+
+def _check_clock(scene: Trajectory, most: int) -> None:
+    """Refuse a scene with gaps so long that its even clock, at its median step, has far more frames than it lists."""
+    steps = np.diff(scene.time)
+    if not len(steps):
+        return
+    lasts = float(scene.time[-1] - scene.time[0])
+    if lasts > most * float(steps.min()) and lasts > most * scene.dt:
+        raise too_large(f"frames on the even clock of scene '{scene.scene}'", f"{lasts / scene.dt:.3g}", most)
 
 
 def _checked(work: Any) -> Any:

@@ -91,7 +91,12 @@ class Endpoints:
             raise Problem(429, f"{READS} files wait to be read; come again", {"retry-after": "2"})
         self._reads += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+            async with asyncio.timeout(self.limits.seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+        except TimeoutError:
+            raise Problem(
+                503, f"the file was not read within {self.limits.seconds:g} s; send less at a time", {"retry-after": "5"}
+            ) from None
         finally:
             self._reads -= 1
 

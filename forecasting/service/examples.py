@@ -1,9 +1,11 @@
 """Scenes to try a service with: those that lie beside a package, else simulated ones that fit, else made-up ones."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 from forecasting.errors import ForecastingError
@@ -25,6 +27,7 @@ MOST = 12
 SEED = 2024
 SIMULATED = "velocity"
 """A field that every simulated world has."""
+_ODD = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,12 @@ class Examples:
 
     @cached_property
     def _all(self) -> dict[str, Example]:
-        return {one.name: one for served in self.shelf.served for one in _of(served)}
+        found = dict[str, Example]()
+        for served in self.shelf.served:
+            for title, scene in _beside(served) or _simulated(served) or _made_up(served):
+                name = _free(_name(scene, served), found)
+                found[name] = Example(name, title, served, scene, scene.source.format)
+        return found
 
     def plain(self) -> dict[str, Any]:
         """The list."""
@@ -83,9 +91,14 @@ class Examples:
         return {"format": one.format, "scenes": [plain_scene(one.scene, one.served.package)], "findings": []}
 
 
-def _of(served: Served) -> Iterator[Example]:
-    for number, (title, scene) in enumerate(_beside(served) or _simulated(served) or _made_up(served)):
-        yield Example(f"{served.name}-{served.digest[:4]}-{number}", title, served, scene, scene.source.format)
+def _name(scene: Trajectory, served: Served) -> str:
+    """After the scene's file, else after the package."""
+    return _ODD.sub("-", Path(scene.source.path).stem or served.name).strip(".") or "example"
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, with the first number behind it that makes it one of its own."""
+    return next(one for number in count(1) if (one := name if number == 1 else f"{name}-{number}") not in taken)
 
 
 def _beside(served: Served) -> list[tuple[str, Trajectory]]:

@@ -1,6 +1,7 @@
 """The way in: who may come, how much they may bring, and a line for each who came."""
 
 import hmac
+import ipaddress
 import json
 import logging
 import re
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 OPEN = ("/", "/health", "/ready", "/favicon.ico")
 """Paths that need no key, beside those of the page."""
 PAGE = "/viewer/"
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE = (
     (b"x-content-type-options", b"nosniff"),
@@ -97,7 +97,7 @@ class Gate:
         if self.local:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = re.sub(r":\d*$", "", host)
-            if name not in LOCAL:
+            if not _is_local(name):
                 raise Problem(
                     400, "this service answers to localhost only; ask it by that name, or bind it to an address with --host"
                 )
@@ -110,6 +110,14 @@ class Gate:
                     "a key is needed: send it as `Authorization: Bearer KEY` or as `X-API-Key`",
                     {"www-authenticate": "Bearer"},
                 )
+
+
+def _is_local(name: str) -> bool:
+    """Whether only this machine answers to a name, whoever says it: `localhost`, or a loopback address."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 async def respond(

@@ -107,7 +107,7 @@ def run_together(jobs: list[Job], served: Served) -> bool:
                 last = first + sum(1 for _ in windows)
                 job.batches.append(part(batch, first, last))
                 first = last
-    except ForecastingError:
+    except Exception:  # whatever it is, one job's fault is not the others'; each is told its own when it is taken alone
         for job in jobs:
             job.batches.clear()
         return False

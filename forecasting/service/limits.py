@@ -1,6 +1,7 @@
 """How much one request, and all of them together, may ask for."""
 
 from dataclasses import dataclass, fields
+from math import inf
 
 from forecasting.errors import UsageError
 
@@ -13,7 +14,8 @@ class Limits:
         bytes: of one body; memory: [bytes] of all bodies that are being read or waiting.
         scenes, frames, nodes, edges: of one request; frames and nodes of each of its scenes, edges of each graph.
         forecasts: of one request, where it asks for several anchors.
-        positions: nodes × hypotheses × steps that one request is answered with; entries: frames × nodes of a file that is read.
+        positions: nodes × hypotheses × steps that one request is answered with.
+        entries: frames × nodes of a file that is read, or of a table.
         draws: of a residual.
         queue: requests that wait, for each package.
         seconds: from a request's last byte to its answer.
@@ -35,5 +37,5 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not value > 0:
-                raise UsageError(f"the limit on {item.name} must be positive, found {value}")
+            if not 0 < value < inf:
+                raise UsageError(f"the limit on {item.name} must be positive and finite, found {value}")

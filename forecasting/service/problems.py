@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from forecasting.errors import ForecastingError
+from forecasting.trajectories.formats.base import TooLargeError
 
 CONTENT_TYPE = "application/problem+json"
 LONGEST = 1000
@@ -30,7 +31,9 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, error: ForecastingError, folder: str = "") -> "Problem":
-        """What the program says of a request's content, as 422; options of the command line lose their dashes.
+        """What the program says of a request's content, as 422, or 413 where it is too much.
+
+        Options of the command line lose their dashes.
 
         Args:
             error: as it was raised; folder: where a body lies for as long as it is read, which is nobody's business.
@@ -39,7 +42,7 @@ class Problem(Exception):
         found = _MISSING.search(text)
         text = _OPTION.sub(r"`\1`", text.replace(f"{folder}/", "") if folder else text)
         members: dict[str, Any] = {"missing": found[1]} if found else {}
-        return cls(422, text, None, **members)
+        return cls(413 if isinstance(error, TooLargeError) else 422, text, None, **members)
 
     def body(self, request_id: str) -> bytes:
         """The JSON document."""
@@ -54,7 +57,7 @@ class Problem(Exception):
         return json.dumps(plain).encode()
 
 
-def too_large(what: str, found: int | float, most: int | float) -> Problem:
+def too_large(what: str, found: int | float | str, most: int | float) -> Problem:
     """413 for a limit of the service."""
     return Problem(413, f"the request has {found} {what}, this service takes at most {most}; send less at a time")
 

@@ -45,7 +45,9 @@ def read_upload(body: bytes, content_type: str, query: ReadQuery, served: Served
             scenes = list(_scenes(paths, query, served, limits, findings))
         except ForecastingError as error:
             raise Problem.of(error, folder) from None
-        except (ValueError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        except Problem:
+            raise
+        except Exception as error:  # the file is a stranger's, and what a reader does with it is not ours to foresee
             logger.exception("a reader failed on a file that was sent")
             raise Problem(422, f"{', '.join(names)}: the file cannot be read ({type(error).__name__}); is it damaged?") from None
         if not scenes:
@@ -61,7 +63,8 @@ def _scenes(
 ) -> Iterator[Trajectory]:
     """Read, check and fit one scene after the other, as many as may be answered."""
     options = IngestOptions(
-        ReadOptions(unit=query.unit, up=query.up, rate=query.rate, on_error=query.on_error), format=query.format
+        ReadOptions(unit=query.unit, up=query.up, rate=query.rate, on_error=query.on_error, entries=limits.entries),
+        format=query.format,
     )
 
     def note(finding: Finding) -> None:
@@ -76,13 +79,16 @@ def _scenes(
                 raise too_large(f"{what} or more", found, most)
         scene = prepare(raw, options, note)
         if scene is not None:
-            yield scene if served is None else _in_time(scene, served.package.dt, findings)
+            yield scene if served is None else _in_time(scene, served.package.dt, findings, limits)
 
 
-def _in_time(scene: Trajectory, dt: float, findings: list[dict[str, Any]]) -> Trajectory:
+def _in_time(scene: Trajectory, dt: float, findings: list[dict[str, Any]], limits: Limits) -> Trajectory:
     """The scene at the steps of the model, said among the findings where it has others."""
     if len(scene.time) < 2 or abs(scene.dt - dt) <= SAME_CLOCK * dt or scene.time[-1] - scene.time[0] < dt:
         return scene
+    entries = (scene.time[-1] - scene.time[0]) / dt * len(scene.node_ids)
+    if not entries <= limits.entries:
+        raise too_large("entries (frames × nodes) at the model's clock", f"{entries:.3g}", limits.entries)
     findings.append(
         {
             "text": f"note: scene '{scene.scene}' has {1 / scene.dt:.6g} frames/s and is brought to the model's {1 / dt:.6g}",

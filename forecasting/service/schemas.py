@@ -44,7 +44,8 @@ Fields = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "object", "additional
 Name = Annotated[str, Field(max_length=200)]
 UnitText = Annotated[str, Field(max_length=200, examples=["m"])]
 Up = Literal["none", "x", "y", "z", "+x", "-x", "+y", "-y", "+z", "-z"]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Every = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Strict(BaseModel):
@@ -89,22 +90,26 @@ class ResidualWish(Strict):
     draws: Annotated[int, Field(ge=2)] = 8
 
 
-class PredictBody(Numbers):
-    """Scenes to forecast."""
+class Scenes(Numbers):
+    """What both kinds of JSON body have."""
 
     scenes: Annotated[list[Scene], Field(min_length=1)]
     package: Name | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
+    every: Every | None = None
+    format: Annotated[str, Field(description="passed over")] | None = None
+    findings: Annotated[list[Any], Field(description="passed over")] | None = None
+
+
+class PredictBody(Scenes):
+    """Scenes to forecast; what `/read` and `/examples/{name}` answer is such a body as it is."""
+
     interval: IntervalWish | None = None
     residual: ResidualWish | None = None
 
 
-class DiagnoseBody(Numbers):
-    """Scenes on which the model's symmetry is measured."""
+class DiagnoseBody(Scenes):
+    """Scenes on which the model's symmetry is measured; what `/read` and `/examples/{name}` answer is such a body as it is."""
 
-    scenes: Annotated[list[Scene], Field(min_length=1)]
-    package: Name | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
     groups: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=32)] | None = None
     draws: Annotated[int, Field(ge=2)] = 8
 
@@ -115,7 +120,7 @@ class PredictQuery(Strict):
     package: Name | None = None
     unit: UnitText | None = None
     up: Up | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
+    every: Every | None = None
     level: Annotated[float, Field(gt=0, lt=1, description="of the regions around the forecasts")] | None = None
     joint: Annotated[bool, Field(description="at all steps together, not at each")] = False
     groups: (

@@ -9,6 +9,8 @@ from forecasting.service.problems import Problem
 
 MULTIPART = "multipart/form-data"
 MOST_FILES = 64
+LONGEST_NAME = 150
+"""[bytes] of the end of a file's name that is kept; file systems take 255."""
 _UNSAFE = re.compile(r"[^\w .()+@-]")
 
 
@@ -31,7 +33,8 @@ def uploaded(body: bytes, content_type: str, name: str | None, folder: Path) -> 
         files = [(name or "", body)]
     names = list[str]()
     for given, content in files:
-        plain = _UNSAFE.sub("_", given.replace("\\", "/").rpartition("/")[2]).strip(" .")[-150:]
+        plain = _UNSAFE.sub("_", given.replace("\\", "/").rpartition("/")[2]).strip(" .")
+        plain = plain.encode()[-LONGEST_NAME:].decode(errors="ignore").strip(" .")
         if not plain:
             raise Problem(422, "a file has no name; say it with `name=clip.csv` in the address (readers go by it)")
         if plain in names:

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.regions import Interval
 from forecasting.service.jobs import Job
+from forecasting.service.problems import Problem
 from forecasting.service.shelf import Served
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
@@ -32,7 +33,12 @@ def predicted_arrow(job: Job, served: Served) -> bytes:
     notes = {**(tables[0].schema.metadata or {}), b"package": served.address.encode()}
     if job.residual is not None:
         notes[b"residuals"] = json.dumps(job.residuals).encode()
-    whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).replace_schema_metadata(notes)
+    try:
+        whole = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).replace_schema_metadata(notes)
+    except pa.ArrowInvalid:
+        raise Problem(
+            422, "node ids are integers in one scene and strings in another, which no table can hold; ask for JSON"
+        ) from None
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, whole.schema) as writer:
         writer.write_table(whole)

@@ -53,6 +53,8 @@ def test_keys(guarded, headers, status):
         ("localhost", 200),
         ("LOCALHOST:8000", 200),
         ("127.0.0.1:1", 200),
+        ("127.8.8.8:8000", 200),
+        ("10.0.0.1", 400),
         ("[::1]:8000", 200),
         ("evil.example", 400),
         ("localhost.evil.example", 400),

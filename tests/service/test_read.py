@@ -1,13 +1,16 @@
 """Files that are sent come back as scenes that /predict takes."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from forecasting.service.app import create_app
 from forecasting.service.limits import Limits
+from forecasting.service.shelf import Served, Shelf
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.reading import write_trajectories
 from forecasting.trajectories.units import Unit
@@ -35,7 +38,7 @@ def test_a_file_goes_out_as_scenes_and_these_to_predict(ask, shelf, tmp_path, na
         assert one["node_ids"] == two.node_ids.tolist()
         assert [[point is not None for point in row] for row in one["positions"]] == two.valid.tolist()
         assert [point for row in one["positions"] for point in row if point] == two.positions[two.valid].tolist()
-    predicted = ask("POST", "/predict", json={"package": "space", "scenes": found["scenes"]})
+    predicted = ask("POST", "/predict", json=found)
     assert predicted.status_code == 200, predicted.text
     expected = list(shelf.find("space").predictor.trajectories(given))
     for one, two in zip(predicted.json()["forecasts"], expected, strict=True):
@@ -118,7 +121,9 @@ def test_what_is_no_trajectory_file(ask, case):
     assert "/tmp" not in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd.csv", "C:\\tracks\\t.csv", "a\x00b;rm.csv", "/abs/t.csv"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd.csv", "C:\\tracks\\t.csv", "a\x00b;rm.csv", "/abs/t.csv", "步" * 150 + ".csv"]
+)
 def test_names_lead_nowhere(ask, name):
     query = {"name": name, "unit": "m", "up": "z", "rate": "10"}
     answer = ask("POST", "/read", content=TABLE, params=query)
@@ -130,6 +135,46 @@ def test_a_file_that_is_too_much(shelf, asker):
     limited = asker(create_app(shelf, Limits(entries=10), quiet=True))
     answer = limited("POST", "/read", content=TABLE, params=query)
     assert (answer.status_code, "entries" in answer.json()["detail"]) == (413, True)
+
+
+def test_a_clock_with_a_gap_is_not_filled(ask):
+    far = TABLE.replace("\n8,", "\n800000000,")
+    query = {"name": "t.csv", "unit": "m", "up": "z", "rate": "20", "package": "space"}
+    answer = ask("POST", "/read", content=far, params=query)
+    assert (answer.status_code, "entries" in answer.json()["detail"]) == (413, True)
+
+
+def test_a_reader_that_fails_says_so(ask, monkeypatch):
+    def fail(*_):
+        raise AttributeError("a reader's own fault")
+
+    monkeypatch.setattr("forecasting.service.reading.read_trajectories", fail)
+    answer = ask("POST", "/read", content=TABLE, params={"name": "t.csv"})
+    assert (answer.status_code, "damaged" in answer.json()["detail"]) == (422, True)
+
+
+def test_examples_are_called_after_their_files(asker, folders, tmp_path):
+    packages = [shutil.copytree(folders["space"], tmp_path / name) for name in ("one", "two")]
+    for package in packages:
+        (package / "examples").mkdir()
+        write_trajectories(package / "examples" / "a walk.csv", scenes(2, frames=9, gaps=False))
+    assert Served.load(packages[0]).digest == Served.load(packages[1]).digest
+    ask = asker(create_app(Shelf([Served.load(package) for package in packages]), quiet=True))
+    names = [one["name"] for one in ask("GET", "/examples").json()["examples"]]
+    assert names == ["a-walk", "a-walk-2", "a-walk-3", "a-walk-4"]
+    for route in ("/predict", "/diagnose"):
+        answer = ask(
+            "POST", route, content=ask("GET", "/examples/a-walk-2").content, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def test_the_walk_beside_the_committed_package(asker):
+    ask = asker(create_app(Shelf([Served.load(Path(__file__).parents[2] / "checkpoints" / "cmu-motion")]), quiet=True))
+    body = ask("GET", "/examples/walk").content
+    answer = ask("POST", "/predict", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["forecasts"][0]["node_ids"]) == 31
 
 
 def test_examples_fit_their_package(ask, shelf):

@@ -202,3 +202,40 @@ def test_limits(shelf, asker, scene_of, case):
     limited = asker(create_app(shelf, limits, quiet=True))
     answer = limited("POST", "/predict", json={"scenes": scenes, **more})
     problem(answer, 413, words, str(getattr(limits, case)))
+
+
+STRETCHED = {
+    "a frame long after the others": [0, 0.1, 0.2, 0.3, 1e12],
+    "two frames at nearly one time": [0, 1e-12, 2e-12, 3e-12, 1],
+}
+
+
+@pytest.mark.parametrize("time", STRETCHED.values(), ids=STRETCHED.keys())
+def test_a_clock_with_a_gap_takes_no_memory(ask, scene_of, time):
+    answer = ask("POST", "/predict", json={"scenes": [changed(scene_of(), dt=..., time=time)]})
+    problem(answer, 413, "even clock")
+
+
+def test_a_table_of_holes_takes_no_memory(shelf, asker):
+    rows = np.arange(200)
+    columns = {"scene": ["s"] * 200, "time": rows * 0.1, "node": rows, "type": ["a"] * 200}
+    columns |= dict.fromkeys(("x", "y", "z", "charge", "heading_x", "heading_y", "heading_z"), np.zeros(200))
+    limited = asker(create_app(shelf, Limits(entries=30_000), quiet=True))
+    query = {"unit": "m", "up": "z"}
+    answer = limited("POST", "/predict", content=arrow(pa.table(columns)), headers={"content-type": ARROW}, params=query)
+    problem(answer, 413, "200 frames", "30000")
+
+
+@pytest.mark.parametrize("every", [10**30, 10**7])
+def test_steps_beyond_reason(ask, body, every):
+    problem(ask("POST", "/predict", content=body(every=every), headers=JSON), 422, "every")
+
+
+def test_a_step_of_time_beyond_reason(ask, scene_of):
+    problem(ask("POST", "/predict", json={"scenes": [scene_of(dt=1e308)]}), 422, "dt")
+
+
+def test_ids_of_two_kinds_fit_no_table(ask, scene_of):
+    scenes = [scene_of(), scene_of(node_ids=["a", "b", "c", "d"])]
+    problem(ask("POST", "/predict", json={"scenes": scenes}, headers={"accept": ARROW}), 422, "ask for JSON")
+    assert ask("POST", "/predict", json={"scenes": scenes}).status_code == 200

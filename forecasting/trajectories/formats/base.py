@@ -19,6 +19,10 @@ class ScatteredRowsError(DataError):
     """The rows of a scene do not stand together, so that they can only be read with `ReadOptions.unsorted`."""
 
 
+class TooLargeError(DataError):
+    """A scene has more frames × nodes than `ReadOptions.entries`."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """What the user says about files, where the files do not say it themselves.
@@ -36,6 +40,7 @@ class ReadOptions:
             and ``drop`` leave the entry missing and note the rows for `validation`, which reports them and acts.
         unsorted: sort the rows of a table by scene before they are read, on disk where they are many.
         fallback_unit, fallback_up: taken where neither the user nor the file says it (those of a trained package).
+        entries: most frames × nodes that a scene of a table may have, None for what is not nearly all holes.
     """
 
     unit: str = ""
@@ -49,6 +54,7 @@ class ReadOptions:
     unsorted: bool = False
     fallback_unit: str = ""
     fallback_up: str = ""
+    entries: int | None = None
 
     def resolve_unit(self, path: Path, dim: int, declared: str = "") -> Unit:
         """The user's unit, else the one the file or its format declares.

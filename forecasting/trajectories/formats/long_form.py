@@ -19,7 +19,7 @@ from forecasting.trajectories.formats._external_sort import SceneSort
 from forecasting.trajectories.formats._grid import Grid, codes, encoded, ranked
 from forecasting.trajectories.formats._layout import Layout
 from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes
-from forecasting.trajectories.formats.base import ReadOptions, ScatteredRowsError
+from forecasting.trajectories.formats.base import ReadOptions, ScatteredRowsError, TooLargeError
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 
 logger = logging.getLogger(__name__)
@@ -154,6 +154,11 @@ class LongTable:
             row = first + nameless
             raise DataError(f"{self.path}: {self.place(row)} has no node in column '{self.layout.node}'; name it or remove it")
         (steps, nodes), rows = grid.shape, len(grid.node)
+        if self.options.entries is not None and steps * nodes > self.options.entries:
+            raise TooLargeError(
+                f"{self.path}: {rows} rows lie in {steps} frames × {nodes} nodes, more than the "
+                f"{self.options.entries} entries that are taken"
+            )
         if steps * nodes > MAX_EMPTY_GRID and steps * nodes > 1000 * rows:
             raise DataError(
                 f"{self.path}: {rows} rows would lie in {steps} frames x {nodes} nodes, nearly all empty; split "
