@@ -20,6 +20,7 @@ class RunningTrial:
     Attributes:
         number: of the trial; run: its run folder; process: that trains.
         pruned: whether it was told to end because others do better; stopped: because the sweep ends.
+        best: smallest validation loss that it has logged; seconds: that it had taken by its last one.
     """
 
     number: int
@@ -27,6 +28,8 @@ class RunningTrial:
     process: subprocess.Popen[bytes]
     pruned: bool = False
     stopped: bool = False
+    best: float | None = None
+    seconds: float = 0.0
     _rows: int = field(default=0, repr=False)
 
     @classmethod
@@ -72,7 +75,11 @@ class RunningTrial:
         except (FileNotFoundError, KeyError):
             return []
         new, self._rows = rows[self._rows :], max(len(rows), self._rows)
-        return [(round(float(row["epoch"])), float(row["validation_loss"])) for row in new]
+        losses = [float(row["validation_loss"]) for row in new]
+        if new:
+            self.best = min([*losses, *([] if self.best is None else [self.best])])
+            self.seconds = float(new[-1]["seconds"])
+        return [(round(float(row["epoch"])), loss) for row, loss in zip(new, losses, strict=True)]
 
     def result(self) -> dict[str, Any]:
         """What the ended process said: its result, or the key ``error``."""

@@ -93,6 +93,8 @@ class Work:
     def _end(self, trial: RunningTrial, result: dict[str, Any]) -> None:
         if trial.stopped and ("error" in result or result["stopped"] == "signal"):
             return
+        if trial.pruned and "error" in result:  # it was about to end by itself when it was told to
+            result = {**result, "best_validation": trial.best, "stopped": "signal", "seconds": trial.seconds}
         loss = result.get("best_validation")
         if loss is None:
             error = result.get("error", "it was never validated")

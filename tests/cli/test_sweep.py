@@ -126,6 +126,13 @@ def test_trials_that_do_worse_than_the_others_end_early(sweep):
     assert {row["state"] for row in kept["trials"]} == {"complete"}
 
 
+def test_a_trial_that_is_ended_while_it_ends_by_itself_has_not_failed(sweep):
+    result = sweep(RATES, "sweep.trials=8", "--jobs", "2", epochs=1, fault=7)
+    states = [row["state"] for row in result["trials"]]
+    assert set(states) == {"complete", "pruned"}, states
+    assert all(row["loss"] > 1 and row["seconds"] > 0 for row in result["trials"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
