@@ -1,13 +1,14 @@
 """A package put to work on windows, trajectories and files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from forecasting.errors import NumericalError, UsageError
+from forecasting.errors import NumericalError, PackageError, UsageError
 from forecasting.inference.answers import Answers
 from forecasting.inference.buckets import Limits, expected_edges
 from forecasting.inference.feedback import likeliest
@@ -53,6 +54,9 @@ class Predictor:
         device: where to compute, for instance ``cpu`` or ``cuda``.
         dtype: of the computation; float64 where the last digits matter.
         limits: of what is computed at once; answers do not depend on them.
+
+    Raises:
+        PackageError: if the weights or the calibration are not those of the model.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Predictor:
         self.limits = limits or Limits()
         self.model = package.forecaster(dtype).to(self.device)
         self.builder = package.builder(dtype)
-        self.calibration = None if package.calibration is None else Calibration.of_plain(package.calibration)
+        self.calibration = None if package.calibration is None else _calibration(package.calibration, package)
 
     def answers(self, windows: WindowBatch) -> Answers:
         """Forecast windows cut from data in the package's unit and frame.
@@ -201,3 +205,13 @@ class Predictor:
             frame=group.frame,
             regions={level: each.carried(group.way_back) for level, each in regions.items()},
         )
+
+
+def _calibration(plain: Mapping[str, Any], package: Package) -> Calibration:
+    found, known = Calibration.of_plain(plain), package.schema
+    if (found.node_types, found.steps.shape[2]) != (known.node_types, known.horizon):
+        raise PackageError(
+            f"the package's calibration is for {found.steps.shape[2]} steps and the node types {', '.join(found.node_types)}, "
+            f"its model for {known.horizon} and {', '.join(known.node_types)}; make it again with `forecast calibrate`"
+        )
+    return found

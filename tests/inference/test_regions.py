@@ -146,6 +146,20 @@ def test_a_damaged_calibration_is_refused(package, case):
         Calibration.of_plain(DAMAGE[case](plain))
 
 
+OTHER = {
+    "steps": lambda plain: plain | {"steps": [[row[:1] for row in kinds] for kinds in plain["steps"]], "profile": [[1.0]] * 2},
+    "types": lambda plain: plain | {"node_types": ["x", "y"]},
+}
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_a_calibration_of_another_model_is_refused(package, case):
+    made, dataset = package("egnn", {"hidden": 6})
+    made = fitted(made, dataset)
+    with pytest.raises(PackageError, match="the package's calibration is for"):
+        Predictor(replace(made, calibration=OTHER[case](made.calibration)))
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3]))
 def test_a_linear_map_keeps_what_lies_inside(seed, dim):
     rng = np.random.default_rng(seed)
