@@ -27,8 +27,8 @@ Forecast with a trained package. Files are streamed; ids, timestamps, unit and f
   forecast predict checkpoints/cars-egnn days/ -o futures/ --engine ray --workers 8          by several processes
 
 An output that ends in / is a folder: a Parquet shard for each input (several for a long one) and a manifest. An interrupted run
-goes on where it was when it is called again; later, only inputs that changed are done anew, all of them after a change of package
-or options. Where a file does not say its unit or up axis, the package's are taken, and said.
+goes on where it was when it is called again; later, only inputs that changed are done anew, all of them after a change of
+program, package or options. Where a file does not say its unit or up axis, the package's are taken, and said.
 """
 
 
@@ -94,17 +94,19 @@ def _file(options: argparse.Namespace, job: "Job", pieces: Sequence["Piece"]) ->
 
 def _shards(options: argparse.Namespace, job: "Job", pieces: Sequence["Piece"]) -> dict[str, Any]:
     from forecasting.inference.batch import Plan
+    from forecasting.inference.places import place
     from forecasting.inference.shard_folder import ShardFolder
 
     job = _with_fallback(options, job)
-    plan = Plan.of(job, ShardFolder(options.output), pieces)
-    if plan.finished:
-        note(f"{len(plan.finished)} of {len(pieces)} inputs are done already")
-    if plan.open:
-        engine = _engine(options)
-        with _progress(job, [task.piece for task in plan.open]) as progress:
-            return {**plan.run(engine, _finding, _Total(progress))}
-    return {**plan.run(lambda *_: iter(()))}
+    with place(options.output).alone():
+        plan = Plan.of(job, ShardFolder(options.output), pieces)
+        if plan.finished:
+            note(f"{len(plan.finished)} of {len(pieces)} inputs are done already")
+        if plan.open:
+            engine = _engine(options)
+            with _progress(job, [task.piece for task in plan.open]) as progress:
+                return {**plan.run(engine, _finding, _Total(progress))}
+        return {**plan.run(lambda *_: iter(()))}
 
 
 def _engine(options: argparse.Namespace) -> Any:

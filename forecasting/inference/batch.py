@@ -64,11 +64,6 @@ class Plan:
         """What is left to do."""
         return tuple(task for task in self.tasks if task.key not in self.finished)
 
-    @property
-    def complete(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.open and self.folder.complete and self.folder.inputs == {task.piece.name for task in self.tasks}
-
     def run(self, engine: Engine, note: Note = lambda finding: None, read: Tell = lambda count: None) -> dict[str, int]:
         """Do what is left; the folder is complete when this returns.
 
@@ -84,7 +79,7 @@ class Plan:
         inputs = [done[task.key] for task in self.tasks]
         if not any(one.shards for one in inputs):
             raise DataError("there is nothing to forecast: no scene has a node at its last frame and a whole history")
-        if not self.complete:
+        if self.open or not self.folder.complete(inputs):
             self.folder.finish(inputs, self.about)
         shards = [shard for one in inputs for shard in one.shards]
         return {

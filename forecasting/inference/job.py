@@ -13,6 +13,7 @@ from forecasting.inference.regions import Interval
 from forecasting.trajectories.ingest import IngestOptions, prepare
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.validation import Finding
+from forecasting.version import __version__
 
 if TYPE_CHECKING:
     from forecasting.inference.predictor import Anchors, Predictor
@@ -49,11 +50,12 @@ class Job:
             raise UsageError(f"--shard-positions must be at least 1, found {self.part}")
 
     def about(self) -> dict[str, Any]:
-        """What the results depend on besides the input: the packages' content and the options, as plain values."""
+        """What the results depend on besides the input: program, packages and options, as plain values."""
         options = asdict(self)
         options["ensemble"] = [package_digest(path) for path in self.ensemble]
         options["read"]["read"]["columns"] = dict(self.read.read.columns)
-        return {"package": package_digest(self.package), "options": {**options, "package": "", "device": ""}}
+        known = {"program": __version__, "package": package_digest(self.package)}
+        return {**known, "options": {**options, "package": "", "device": ""}}
 
     def fallback(self) -> tuple[str, str]:
         """Unit and up axis of the package, read without torch.

@@ -19,9 +19,14 @@ from forecasting.trajectories.trajectory import Trajectory
 
 ALONE = (".parquet", ".pq", ".csv", ".npz", ".ndjson", ".xyz", ".extxyz")
 """Endings of files that need no second file beside them."""
+TOGETHER = ("egnn", "sports")
+"""Formats that read files of any ending beside the one that is named."""
 SETTLED = 2_000_000_000
 """[ns] A file that changed more recently could change again without getting a new time."""
-_CHANGES = ("size", "ETag", "etag", "mtime", "LastModified", "created", "updated")
+_CHANGES = (
+    *("ETag", "etag", "Content-MD5", "Digest", "md5Hash"),
+    *("mtime", "LastModified", "Last-Modified", "last_modified", "created", "updated"),
+)
 POSITIONS = 1_000_000
 """Of a data set, in one piece."""
 
@@ -37,7 +42,10 @@ class Piece(Protocol):
     def name(self) -> str: ...
 
     def token(self) -> str:
-        """Changes when the content is likely to have changed (size, time of the last change); cheap."""
+        """Changes when the content is likely to have changed (size, time of the last change); cheap.
+
+        Empty where nothing tells, so that the content must be looked at.
+        """
 
     def content(self) -> str:
         """Hash of the content."""
@@ -64,13 +72,13 @@ class FilePiece:
 
     def token(self) -> str:
         """Sizes and times of the files; see `Piece.token`."""
-        about = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(self.path)]
+        about = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(self.path, self.format)]
         recent = max(changed for _, _, changed in about) > time.time_ns() - SETTLED
-        return text_hash([about, time.time_ns() if recent else 0])
+        return "" if recent else text_hash(about)
 
     def content(self) -> str:
         """Of the file and what may belong to it; see `Piece.content`."""
-        return content_hash(_files(self.path))
+        return content_hash(_files(self.path, self.format))
 
     def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
         """See `Piece.scenes`."""
@@ -89,10 +97,13 @@ class UrlPiece:
     name: str
 
     def token(self) -> str:
-        """What its file system says of it; see `Piece.token`."""
+        """What its file system says of it, or of the files in it; see `Piece.token`."""
         system, inner = file_system(self.name)
         about = system.info(inner)
-        return text_hash({key: str(about[key]) for key in _CHANGES if key in about})
+        files = system.find(inner, detail=True) if about["type"] == "directory" else {inner: about}
+        changes = {path: {key: str(one[key]) for key in _CHANGES if one.get(key)} for path, one in files.items()}
+        sizes = [str(one.get("size")) for one in files.values()]
+        return text_hash([changes, sizes]) if all(changes.values()) else ""
 
     def content(self) -> str:
         """Of a copy; see `Piece.content`."""
@@ -192,15 +203,17 @@ def _urls(url: str) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _beside(folder: Path, suffix: str) -> tuple[Path, ...]:
-    return tuple(path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() not in (suffix, *ALONE))
+def _beside(folder: Path, left_out: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() not in left_out)
 
 
-def _files(path: Path) -> list[Path]:
-    """The files whose content counts: the file itself, and those of other kinds beside it (a skeleton, a topology)."""
+def _files(path: Path, format: str) -> list[Path]:
+    """The files whose content counts: the file itself, and those beside it that may belong to it (a skeleton, a topology)."""
+    if path.is_file() and format in TOGETHER:
+        return [path, *_beside(path.parent, ())]
     if path.is_dir() or path.suffix.lower() in ALONE:
         return source_files([path])
-    return [path, *_beside(path.parent, path.suffix.lower())]
+    return [path, *_beside(path.parent, (path.suffix.lower(), *ALONE))]
 
 
 def _positions(piece: Piece) -> int | None:

@@ -1,9 +1,11 @@
 """Where results are put: a folder of this machine, or one elsewhere that fsspec can write."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,9 @@ class Place(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file."""
 
+    def alone(self) -> Any:
+        """A context in which no other process of this program is in one of its own here, where the place can tell."""
+
 
 class LocalPlace:
     """A folder of this machine; see `Place`."""
@@ -60,6 +65,27 @@ class LocalPlace:
     def remove(self, name: str) -> None:
         """See `Place.remove`."""
         (self.folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See `Place.alone`; the folder itself is locked, so nothing is left behind.
+
+        Raises:
+            UsageError: if another process is at work here.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise UsageError(f"another forecast predict is at work in {self.name}; wait until it ends") from None
+        except OSError:  # a file system that cannot lock folders
+            pass
+        try:
+            yield
+        finally:
+            os.close(handle)
 
 
 class RemotePlace:
@@ -105,6 +131,10 @@ class RemotePlace:
     def remove(self, name: str) -> None:
         """See `Place.remove`."""
         self.system.rm_file(f"{self.inner}/{name}")
+
+    def alone(self) -> Any:
+        """See `Place.alone`; nothing tells here."""
+        return nullcontext()
 
 
 def place(folder: str | Path) -> Place:

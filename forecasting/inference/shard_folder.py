@@ -6,14 +6,14 @@ Layout of the folder::
     done/<key>.json                     the same of one input, as soon as it is done; and of one shard
     walk-07-3f2a91c04b7d-00000.parquet  a shard: name of the input, first digits of the key, number of the part
 
-The key is a hash of the input's content, the package and the options, so that a shard that is there is the right one: writes are
-atomic, and whatever changes gives another name.
+The key is a hash of the input's content, the program, the package and the options, so that a shard that is there is the right
+one: writes are atomic, and whatever changes gives another name.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Done:
 
     Attributes:
         input: its name; token, content: what it was (see `Piece`).
-        key: hash of content, package and options.
+        key: hash of content, program, package and options.
         shards: what was made of it.
     """
 
@@ -84,9 +84,6 @@ class ShardFolder:
     Args:
         folder: a path of this machine or a URL; it need not exist.
 
-    Attributes:
-        complete: whether it was finished once; inputs: names of the inputs that were finished then.
-
     Raises:
         UsageError: if it holds something else.
     """
@@ -101,9 +98,8 @@ class ShardFolder:
         if plain is None or plain.get("version") != VERSION or (foreign and not text):
             what = "a manifest of something else" if not foreign else f"'{foreign[0]}'"
             raise UsageError(f"{self.place.name} holds {what}, not shards of forecasts; name another folder with -o")
-        self.complete = bool(text)
-        self.inputs = {one["input"] for one in plain["inputs"]}
-        records = [Done.of_plain(one) for one in plain["inputs"]]
+        self._manifest = [Done.of_plain(one) for one in plain["inputs"]] if text else None
+        records = list(self._manifest or ())
         for name in sorted(self._sizes):
             if re.fullmatch(r"done/[0-9a-f]+\.json", name) and (found := _parsed(self.place.read(name) or "")):
                 records.append(Done.of_plain(found))
@@ -117,13 +113,18 @@ class ShardFolder:
             piece: of the input; about: package and options, as plain values.
         """
         token, known = piece.token(), self._known.get(piece.name)
-        content = known.content if known is not None and known.token == token else piece.content()
+        content = known.content if known is not None and token and known.token == token else piece.content()
         key = text_hash({"input": piece.name, "content": content, "version": VERSION, **about})
         return Task(piece, token, content, key)
 
     def finished(self, task: Task) -> Done | None:
         """The record of a task that was done before, if its shards are all there."""
-        return self._done.get(task.key)
+        done = self._done.get(task.key)
+        return done if done is None or not task.token else replace(done, token=task.token)
+
+    def complete(self, inputs: Sequence[Done]) -> bool:
+        """Whether the manifest says just this, and nothing lies beside its shards."""
+        return self._manifest == list(inputs) and not _left_over(self._sizes, inputs)
 
     def shard(self, name: str) -> Shard | None:
         """A shard that an interrupted run has finished of an input that it has not."""
@@ -146,10 +147,13 @@ class ShardFolder:
         with self.place.writing("manifest.json") as path:
             plain = {"version": VERSION, "made_with": about, "inputs": [asdict(one) for one in inputs]}
             path.write_text(json.dumps(plain, indent=1), encoding="utf-8")
-        current = {shard.name for one in inputs for shard in one.shards}
-        for name in self.place.sizes():
-            if name not in current and (_SHARD.search(name) or name.startswith("done/")):
-                self.place.remove(name)
+        for name in _left_over(self.place.sizes(), inputs):
+            self.place.remove(name)
+
+
+def _left_over(names: Iterable[str], inputs: Sequence[Done]) -> list[str]:
+    current = {shard.name for one in inputs for shard in one.shards}
+    return [name for name in names if name not in current and (_SHARD.search(name) or name.startswith("done/"))]
 
 
 def _ours(name: str) -> bool:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import fsspec
@@ -17,7 +16,8 @@ import pytest
 from forecasting.errors import DataError, PackageError, UsageError
 from forecasting.inference.batch import Plan, forecasts, here
 from forecasting.inference.job import Job
-from forecasting.inference.pieces import DatasetPiece, FilePiece, pieces_of, positions_in
+from forecasting.inference.pieces import DatasetPiece, FilePiece, UrlPiece, pieces_of, positions_in
+from forecasting.inference.places import LocalPlace
 from forecasting.inference.predictor import Predictor
 from forecasting.inference.shard_folder import ShardFolder
 from forecasting.packages.package import load_package, save_package
@@ -88,11 +88,11 @@ def no_work(*about):
 
 def test_nothing_is_done_twice(job, files, tmp_path, monkeypatch):
     first = predict(job, [files], tmp_path / "out")
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.*")}
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
     monkeypatch.setattr(Predictor, "batches", no_work)
     again = predict(job, [files], tmp_path / "out")
     assert again == {**first, "done_now": 0}
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.*")} == before
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")} == before
 
 
 def changed_input(job, files):
@@ -291,11 +291,87 @@ def test_how_much_there_is_to_read(job, files):
 def test_what_belongs_to_a_file_counts(tmp_path):
     (tmp_path / "walk.amc").write_text("1\nroot 0 0 0 0 0 0\n")
     (tmp_path / "walk.asf").write_text("one")
-    piece = FilePiece(tmp_path / "walk.amc", "amc")
-    token, content = piece.token(), piece.content()
-    time.sleep(0.01)
-    (tmp_path / "walk.asf").write_text("two")
-    assert (piece.token() != token, piece.content() != content) == (True, True)
+    (tmp_path / "loc_test_a.npy").write_text("places")
+    (tmp_path / "vel_test_a.npy").write_text("speeds")
+    long_ago(tmp_path)
+    for piece, beside in (
+        (FilePiece(tmp_path / "walk.amc", "amc"), "walk.asf"),
+        (FilePiece(tmp_path / "loc_test_a.npy", "egnn"), "vel_test_a.npy"),
+    ):
+        token, content = piece.token(), piece.content()
+        assert token == piece.token() != ""
+        (tmp_path / beside).write_text("something else")
+        assert piece.token() == "", "what has just changed could change again"
+        long_ago(tmp_path)
+        assert (piece.token() != token, piece.content() != content) == (True, True)
+
+
+def long_ago(folder):
+    for path in folder.iterdir():
+        os.utime(path, (1e9, 1e9))
+
+
+def test_content_that_was_looked_at_once_is_not_looked_at_again(job, files, tmp_path, monkeypatch):
+    predict(job, [files], tmp_path / "out")
+    long_ago(files)
+    predict(job, [files], tmp_path / "out")
+    monkeypatch.setattr(FilePiece, "content", no_work)
+    assert predict(job, [files], tmp_path / "out")["done_now"] == 0
+
+
+def test_what_another_run_left_does_not_stay(job, files, tmp_path, monkeypatch):
+    predict(job, [files], tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardFolder, "finish", lambda *about: None)
+        predict(replace(job, every=3), [files], tmp_path / "out")
+    assert predict(job, [files], tmp_path / "out")["done_now"] == 0
+    assert rows_of(tmp_path / "out").equals(in_one_table(job, [files]))
+
+
+def test_another_version_of_the_program_does_all_anew(job, files, tmp_path, monkeypatch):
+    predict(job, [files], tmp_path / "out")
+    monkeypatch.setattr("forecasting.inference.job.__version__", "another")
+    assert predict(job, [files], tmp_path / "out")["done_now"] == 3
+
+
+@pytest.mark.parametrize(
+    ("about", "tells"),
+    [
+        ({"size": 5}, False),
+        ({"size": 5, "ETag": None}, False),
+        ({"size": 5, "Last-Modified": "Mon"}, True),
+        ({"size": 5, "created": 1.5}, True),
+    ],
+)
+def test_what_tells_that_a_url_has_changed(monkeypatch, about, tells):
+    """A size alone tells nothing; of a folder, the files in it tell."""
+
+    class System:
+        def info(self, path):
+            return {"type": "file", **about} if path == "file" else {"type": "directory", "size": 0, "created": 1}
+
+        def find(self, path, detail):
+            return {"one": about, "two": about}
+
+    monkeypatch.setattr("forecasting.inference.pieces.file_system", lambda url: (System(), url))
+    for name in ("file", "folder"):
+        token = UrlPiece(name).token()
+        assert bool(token) == tells
+        about["size"] = 6
+        assert (UrlPiece(name).token() != token) == tells
+        about["size"] = 5
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    folder = LocalPlace(tmp_path / "out")
+    with (
+        folder.alone(),
+        pytest.raises(UsageError, match="another forecast predict is at work"),
+        LocalPlace(tmp_path / "out").alone(),
+    ):
+        pass
+    with folder.alone():
+        assert not list((tmp_path / "out").iterdir())
 
 
 def test_what_a_job_refuses(tmp_path):
