@@ -91,7 +91,7 @@ def main() -> None:
         place, alike = out / "calibrated" / name, "windows" if name in WINDOW_BY_WINDOW else "auto"
         about = forecast("calibrate", str(folder), dataset, "-o", str(place), "--alike", alike)["about"]
         result = forecast("evaluate", str(place), dataset, *(["--follow"] if name in FOLLOWED else []))
-        print_rows(name, f"{about['groups']} {about['alike']}", result["coverage"])
+        print_rows(name, f"{about['groups']} {about['alike']}", result["regions"])
         if name in FOLLOWED:
             print_rows(name, "following", result["followed"])
 

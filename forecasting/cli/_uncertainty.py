@@ -71,7 +71,7 @@ def show_uncertainty(result: Mapping[str, Any]) -> None:
         print_table(["", "ADE", "FDE"], rows)
     if "nll" in result:
         print(f"\nnegative log-likelihood of the predicted scales: {result['nll']:.4g} nats per coordinate")
-    for name, meaning in (("coverage", ""), ("followed", ", following the recording")):
+    for name, meaning in (("regions", ""), ("followed", ", following the recording")):
         if name in result:
             _show_coverage(result[name], meaning, unit)
 

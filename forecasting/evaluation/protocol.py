@@ -51,8 +51,8 @@ def evaluate(
 
     Returns:
         plain values: ``plain``, ``copies`` and ``baselines`` (see `ErrorSums.summary`), ``windows``, ``unit``; where the model
-        says such things, ``hypotheses`` (see `SeveralSums`), ``nll`` [nats per coordinate] of its scales, and ``coverage`` of
-        its regions (see `Coverage`).
+        says such things, ``hypotheses`` (see `SeveralSums`), ``nll`` [nats per coordinate] of its scales, and ``regions``, how
+        often its regions hold the truth (see `Coverage`).
 
     Raises:
         DataError: if there is no window to score or the data are not in the package's unit, dimension and frame.
@@ -130,7 +130,7 @@ class _Uncertain:
         found: dict[str, Any] = {"hypotheses": self.several.summary()} if self.several.count else {}
         if self.likelihood.count:
             found["nll"] = self.likelihood.mean()
-        return found if self.coverage is None else found | {"coverage": self.coverage.summary()}
+        return found if self.coverage is None else found | {"regions": self.coverage.summary()}
 
 
 class _CopyErrors:

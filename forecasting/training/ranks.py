@@ -1,5 +1,6 @@
 """What the processes of a run tell each other; every one makes the same calls in the same order."""
 
+import atexit
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -60,6 +61,12 @@ class Alone:
         """
 
 
+def leave() -> None:
+    """Close the connections to the other processes; a process that ends without doing so may be aborted."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 class Together(Alone):
     """Several processes, through torch.distributed; usable once training starts.
 
@@ -72,6 +79,7 @@ class Together(Alone):
 
     def __init__(self, rank: int, world: int, device: torch.device) -> None:
         self.rank, self.world, self.device = rank, world, device
+        atexit.register(leave)
 
     def total(self, *values: float) -> list[float]:
         """See `Alone.total`."""

@@ -38,7 +38,7 @@ def test_calibrate_predict_evaluate(kept, tmp_path, capsys):
     assert load_package(package).calibration is None
     assert load_package(tmp_path / "new").calibration["about"]["data"] == Dataset(data).manifest.content
     code, found, _ = call(capsys, "evaluate", tmp_path / "new", data, "--partition", "all")
-    rows = found["coverage"]["levels"]
+    rows = found["regions"]["levels"]
     assert [row["level"] for row in rows] == [0.8, 0.9]
     assert all(abs(row["overall"] - row["level"]) < 0.06 for row in rows)
     assert main(["evaluate", str(tmp_path / "new"), str(data), "--partition", "all"]) == 0

@@ -69,7 +69,7 @@ def test_packages_of_one_name_are_told_apart_by_their_path(kept, data, capsys):
 
 
 def test_other_windows_are_said(kept, data, capsys):
-    longer = kept("two", "static", window=WindowSpec(4, (1, 2)), arguments={}, weights={})
+    longer = kept("two", "static", window=WindowSpec(3, (1, 2), stride=2), arguments={}, weights={})
     assert "not evaluated on the same windows" in call(capsys, kept("one"), data, "--partition", "all", "--also", longer)[2]
 
 

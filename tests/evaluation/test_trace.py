@@ -35,10 +35,10 @@ def test_a_strict_run_has_no_levels(tmp_path):
 
 
 def test_what_training_writes_is_what_is_read(tmp_path):
-    from forecasting.training.callbacks import COLUMNS, _append_log, _append_trace
+    from forecasting.training.log import COLUMNS, append_log, append_trace
 
-    _append_log(tmp_path / "metrics.csv", dict.fromkeys(COLUMNS, 2.0))
-    _append_trace(tmp_path / "relaxation.csv", 2, {"c/a/1": 0.125})
+    append_log(tmp_path / "metrics.csv", dict.fromkeys(COLUMNS, 2.0))
+    append_trace(tmp_path / "relaxation.csv", 2, {"c/a/1": 0.125})
     found = training_trace(tmp_path)
     assert (found["epochs"], found["series"]["train loss"]) == ([2.0], [2.0])
     assert found["levels"] == {"c/a/1": [[2], [0.125]]}
