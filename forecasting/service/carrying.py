@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from forecasting.errors import UsageError
 from forecasting.inference.forecast import Forecast
 from forecasting.service.scenes import plain_scene
 from forecasting.service.writing import ARROW, JSON
@@ -65,6 +66,11 @@ class TableCarrier:
 
     def pack(self, scenes: Sequence[Trajectory], package: str | None, every: int | None) -> Packed:
         """See `Carrier.pack`."""
+        names = [scene.scene for scene in scenes]
+        if len(set(names)) < len(names):
+            raise UsageError(
+                f"two scenes are called '{max(names, key=names.count)}', which one table cannot tell apart; use body='json'"
+            )
         table = table_of(scenes)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:

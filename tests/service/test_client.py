@@ -23,6 +23,7 @@ from forecasting.cli.main import main
 from forecasting.errors import DataError, ForecastingError, UsageError
 from forecasting.inference.predictor import Anchors, Predictor
 from forecasting.service.app import create_app
+from forecasting.service.carrying import TableCarrier
 from forecasting.service.client import Client
 from forecasting.service.scenes import plain_scene
 from forecasting.service.server import listening
@@ -215,3 +216,9 @@ def test_a_port_that_is_taken(folders, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["serve", str(folders["space"]), "--port", str(other.getsockname()[1])]) == 2
     assert "--port" in capsys.readouterr().err
+
+
+def test_scenes_of_one_name_go_into_no_table():
+    scene = random_scene(np.random.default_rng(0), "s", nodes=3)
+    with pytest.raises(UsageError, match="two scenes are called 's'"):
+        TableCarrier().pack([scene, scene], None, None)

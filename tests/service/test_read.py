@@ -153,6 +153,13 @@ def test_a_reader_that_fails_says_so(ask, monkeypatch):
     assert (answer.status_code, "damaged" in answer.json()["detail"]) == (422, True)
 
 
+def test_rows_without_end_are_not_gathered(shelf, asker):
+    limited = asker(create_app(shelf, Limits(entries=100), quiet=True))
+    rows = "frame,node,x,y,z\n" + "1,1,0,0,0\n" * 200
+    answer = limited("POST", "/read", content=rows, params={"name": "t.csv", "unit": "m", "up": "z", "rate": "10"})
+    assert (answer.status_code, "more rows" in answer.json()["detail"]) == (413, True)
+
+
 def test_examples_are_called_after_their_files(asker, folders, tmp_path):
     packages = [shutil.copytree(folders["space"], tmp_path / name) for name in ("one", "two")]
     for package in packages:

@@ -79,6 +79,10 @@ class LongTable:
                     seen.add(name)
                     current, first = name, row + start
                 pending.append(batch.slice(start, stop - start))
+                if self.options.entries is not None and row + stop - first > self.options.entries:
+                    raise TooLargeError(
+                        f"{self.path}: scene '{name}' has more rows than the {self.options.entries} entries taken"
+                    )
             row += batch.num_rows
         if not pending:
             raise DataError(f"{self.path}: the table has no rows")
@@ -153,7 +157,7 @@ class LongTable:
         if (nameless := grid.nameless) is not None:
             row = first + nameless
             raise DataError(f"{self.path}: {self.place(row)} has no node in column '{self.layout.node}'; name it or remove it")
-        (steps, nodes), rows = grid.shape, len(grid.node)
+        (steps, nodes), rows = grid.shape, grid.rows
         if self.options.entries is not None and steps * nodes > self.options.entries:
             raise TooLargeError(
                 f"{self.path}: {rows} rows lie in {steps} frames × {nodes} nodes, more than the "
