@@ -172,7 +172,9 @@ def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool
 
 def _known_only(scene: Trajectory, package: Package) -> Trajectory:
     """The scene with types that the model knows, and without connections of types that it does not know."""
-    scene = replace(scene, node_types=_types(scene, package.schema.node_types))
+    types = _types(scene, package.schema.node_types)
+    if not np.array_equal(types, scene.node_types):
+        scene = replace(scene, node_types=types)
     known = np.isin(scene.edge_types, package.schema.edge_types) if len(scene.edges) else np.ones(0, dtype=bool)
     if known.all():
         return scene

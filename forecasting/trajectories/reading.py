@@ -173,7 +173,9 @@ def _read(paths: str | Path | Iterable[str | Path], options: ReadOptions, chosen
     with local_copies(paths) as local:
         for path, reader in trajectory_files(local.paths, chosen):
             for scene in reader.read(path, options):
-                yield names.unique(replace(scene, source=replace(scene.source, path=local.name_of(scene.source.path))))
+                path_given = local.name_of(scene.source.path)
+                same = path_given == scene.source.path
+                yield names.unique(scene if same else replace(scene, source=replace(scene.source, path=path_given)))
 
 
 def _below(folder: Path, chosen: Format | None) -> Iterator[tuple[Path, Format]]:

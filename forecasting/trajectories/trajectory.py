@@ -140,7 +140,11 @@ class Trajectory:
     @cached_property
     def dt(self) -> float:
         """[s] median time between frames (0 for a single frame)."""
-        return float(np.median(np.diff(self.time))) if len(self.time) > 1 else 0.0
+        if len(self.time) < 2:
+            return 0.0
+        steps = np.sort(self.time[1:] - self.time[:-1])
+        middle = len(steps) // 2
+        return float(steps[-1] if np.isnan(steps[-1]) else (steps[middle] + steps[-1 - middle]) / 2)
 
     def transformed(self, transform: Transform) -> "Trajectory":
         """The same scene after a transform, every field by its declared irreps."""

@@ -204,7 +204,7 @@ def _unsuspicious(trajectory: Trajectory) -> bool:
     Every entry is valid and the clock ticks forward; the fastest step is finite, and at least half of the steps are so
     fast that it is no jump.
     """
-    steps = np.diff(trajectory.time)
+    steps = trajectory.time[1:] - trajectory.time[:-1]
     if not (len(steps) and trajectory.valid.all() and (steps > 0).all()):
         return False
     with np.errstate(over="ignore", invalid="ignore"):
@@ -227,8 +227,9 @@ def _non_finite_positions(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 
 def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
-    bad = np.flatnonzero(~np.isfinite(trajectory.time))
-    if len(bad):
+    finite = np.isfinite(trajectory.time)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
         yield _finding(trajectory, "non_finite", "the time is not finite", "correct or remove the frames", frames=bad)
     for name, item in trajectory.fields.items():
         if not np.isinf(item.values).any():
@@ -243,6 +244,8 @@ def _non_finite(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 
 def _clock(trajectory: Trajectory, _: int) -> Iterator[Finding]:
+    if (trajectory.time[1:] > trajectory.time[:-1]).all():
+        return
     finite = np.where(np.isfinite(trajectory.time), trajectory.time, np.nan)
     latest = np.fmax.accumulate(finite)[:-1]
     later = trajectory.time[1:]
@@ -258,7 +261,8 @@ def _clock(trajectory: Trajectory, _: int) -> Iterator[Finding]:
 
 
 def _duplicate_node(trajectory: Trajectory, _: int) -> Iterator[Finding]:
-    counts = Counter(trajectory.node_ids.tolist())
+    names = trajectory.node_ids.tolist()
+    counts = Counter(names) if len(set(names)) < len(names) else {}
     for node in sorted(name for name, count in counts.items() if count > 1):
         message = "the id stands more than once among the nodes"
         yield _finding(trajectory, "duplicate_node", message, "rename one of the nodes", node=node)

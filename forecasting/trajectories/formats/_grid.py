@@ -57,7 +57,12 @@ class Grid:
     @cached_property
     def node(self) -> Int:
         """(rows,) node of each row, −1 for an empty cell."""
-        return np.tile(np.arange(self.shape[1]), self.shape[0]) if self.places is None else self.places[1]
+        return np.broadcast_to(np.arange(self.shape[1]), self.shape).reshape(-1) if self.places is None else self.places[1]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.shape[0] * self.shape[1] if self.places is None else len(self.places[0])
 
     @property
     def nameless(self) -> int | None:
@@ -122,7 +127,9 @@ def codes(column: pa.DictionaryArray) -> Int:
 
 def _runs(clock: Float) -> tuple[bool, Int]:
     """Whether times never go back, and where each run of equal times begins."""
-    starts = np.concatenate([[0], np.flatnonzero(clock[1:] != clock[:-1]) + 1])
+    changed = (clock[1:] != clock[:-1]).nonzero()[0]
+    starts = np.zeros(len(changed) + 1, dtype=np.int64)
+    np.add(changed, 1, out=starts[1:])
     return bool((clock[starts[1:]] > clock[starts[:-1]]).all()), starts
 
 
@@ -130,7 +137,7 @@ def _whole_frames(clock: Float, starts: Int, labels: pa.Array) -> Grid | None:
     """The grid of rows that are every node of every frame in one order, as most programs write them; else None."""
     frames = len(starts)
     nodes = len(clock) // frames
-    if nodes * frames != len(clock) or labels.null_count or (starts != np.arange(frames) * nodes).any():
+    if nodes * frames != len(clock) or labels.null_count or (starts != np.arange(0, len(clock), nodes)).any():
         return None
     whole = pa.types.is_integer(labels.type)
     values = labels.to_numpy(zero_copy_only=False) if whole else codes(encoded(labels))
