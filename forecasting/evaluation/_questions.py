@@ -37,9 +37,9 @@ class Question:
 
 _SPACE = (
     ("O(3)", "O(3)", "turned about any axis, and mirrored"),
-    ("SO(2)(n)", "SO(2)({n})", "turned about the axis n"),
     ("C∞v(n)", "C∞v({n})", "turned about n, and mirrored in planes that hold n (as gravity along n allows)"),
     ("C∞h(n)", "C∞h({n})", "turned about n, and mirrored across n (as a magnetic field along n allows)"),
+    ("SO(2)(n)", "SO(2)({n})", "turned about the axis n"),
     ("D∞h(n)", "D∞h({n})", "turned about n, mirrored across it and along it (as a line without direction allows)"),
     ("SO(3)", "SO(3)", "turned about any axis"),
     ("inversion", "inversion", "mirrored through a point"),

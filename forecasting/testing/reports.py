@@ -142,7 +142,7 @@ def _verdicts() -> dict[str, Any]:
         "layers": [{"layer": name, "parts": parts, "size": 0.28, "spectrum": spectrum} for name in LAYERS],
         "broken_by": "relaxed.2",
         "seconds": 31.0,
-        "reading": "The data keep SO(2)(n), C∞v(n). They break O(3). The axis n is (0.300, -0.500, 0.810), known to about 0.4°.",
+        "reading": "The data keep C∞v(n), SO(2)(n). They break O(3). The axis n is (0.300, -0.500, 0.810), known to about 0.4°.",
     }
 
 

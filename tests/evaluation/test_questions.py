@@ -12,7 +12,7 @@ from forecasting.symmetry.groups import parse_group
 N = np.array([2.0, -1.0, 2.0]) / 3
 M = np.array([0.6, 0.8, 0.0])
 CASES = {"space, n": (3, N), "space": (3, None), "plane, n": (2, M), "plane": (2, None)}
-SPACE = ("O(3)", "SO(2)(n)", "C∞v(n)", "C∞h(n)", "D∞h(n)", "SO(3)", "inversion", "O_h")
+SPACE = ("O(3)", "C∞v(n)", "C∞h(n)", "SO(2)(n)", "D∞h(n)", "SO(3)", "inversion", "O_h")
 PLANE = ("O(2)", "SO(2)", "mirror(n)", "C_4", "C_2")
 SHIFTS = ("translations", "translations along n", "translations across n")
 
