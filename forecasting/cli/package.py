@@ -63,7 +63,7 @@ def _build(options: argparse.Namespace) -> dict[str, Any]:
     from forecasting.errors import UsageError
     from forecasting.packages.cards import errors_card, public, symmetry_card
     from forecasting.packages.description import describe
-    from forecasting.packages.package import load_package, save_package
+    from forecasting.packages.package import load_package, package_folder, save_package
 
     if not options.output:
         raise UsageError("forecast package build needs -o FOLDER, where the package is to be")
@@ -80,7 +80,7 @@ def _build(options: argparse.Namespace) -> dict[str, Any]:
         calibration = _calibration(options.calibration)
     card |= {key: value for key in ("name", "note") if (value := getattr(options, key)) is not None}
     built = replace(package, card=public(card), symmetry=public(symmetry), calibration=public(calibration))
-    return describe(save_package(built, options.output))
+    return describe(save_package(built, options.output, package_folder(options.packages[0])))
 
 
 def _calibration(path: str) -> Any:

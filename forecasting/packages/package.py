@@ -91,12 +91,17 @@ def build_topology(name: str, arguments: Mapping[str, Any]) -> Topology:
     return call(pick(TOPOLOGIES, name, "graph"), arguments, f"graph '{name}'")
 
 
-def save_package(package: Package, folder: str | Path) -> Path:
-    """Write the package, whole or not at all; an older one at the same place is replaced, and its examples are kept."""
+def save_package(package: Package, folder: str | Path, like: str | Path | None = None) -> Path:
+    """Write the package, whole or not at all; an older one at the same place is replaced.
+
+    Args:
+        package: to write; folder: where.
+        like: a package whose examples are taken along; by default the older one.
+    """
     with atomic_folder(folder) as temporary:
-        examples = Path(folder) / EXAMPLES
+        examples = Path(like or folder) / EXAMPLES
         if examples.is_dir():
-            shutil.copytree(examples, temporary / EXAMPLES)
+            shutil.copytree(examples, temporary / EXAMPLES, symlinks=True)
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
         save_file(weights, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(0o644)

@@ -168,4 +168,6 @@ def test_saving_anew_keeps_the_examples(made, tmp_path):
     (place / EXAMPLES).mkdir()
     (place / EXAMPLES / "walk.csv").write_text("time,node,x,y,z\n0,a,0,0,0\n")
     save_package(made[1], place)
-    assert (place / EXAMPLES / "walk.csv").read_text().endswith("0,a,0,0,0\n")
+    other = save_package(made[1], tmp_path / "other", like=place)
+    for folder in (place, other):
+        assert (folder / EXAMPLES / "walk.csv").read_text().endswith("0,a,0,0,0\n")
