@@ -51,7 +51,7 @@ def test_the_training_defaults_are_those_of_the_code():
 
 def test_every_reading_option_is_in_the_file():
     config = compose(["data.path=x"])["data"]["read"]
-    assert set(config) == {item.name for item in fields(ReadOptions)} - {"fallback_unit", "fallback_up"}
+    assert set(config) == {item.name for item in fields(ReadOptions)} - {"fallback_unit", "fallback_up", "entries"}
 
 
 def test_the_command_line_wins_over_the_experiment():
