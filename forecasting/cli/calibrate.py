@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from forecasting.cli.output import Progress, print_table
+from forecasting.cli.output import Progress, note, print_table
 from forecasting.cli.reading import add_ingest_arguments, ingest_options
 
 SUMMARY = "regions around forecasts that hold the truth as often as they say, kept in the package"
@@ -16,6 +16,8 @@ truth at a level, for each step of the horizon and for the whole way, for each n
   forecast calibrate checkpoints/tracks new.csv --unit m --shape ellipsoid   along and across the way of a node
   forecast calibrate checkpoints/tracks data/tracks -o checkpoints/calibrated     leaves the first package as it is
 """
+LEARNED = 0.05
+"""Share of windows that were learned from, from which on it is said; positions may meet by chance."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +80,26 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             progress=progress.to,
         )
     calibration = replace(calibration, about={**calibration.about, "partition": options.partition})
+    own = package.card.get("data", {}).get("content") == dataset.manifest.content
+    _warn_of_learned(calibration.about["learned"], own=own, everything=options.partition == "all")
     place = save_package(replace(package, calibration=calibration.to_plain()), options.output or package_folder(options.package))
     return {"package": str(place), "unit": package.unit, **calibration.to_plain()}
+
+
+def _warn_of_learned(share: float | None, *, own: bool, everything: bool) -> None:
+    """Say where regions come out too small because errors on windows of the training are smaller than on others."""
+    if (own and everything) or (share is not None and share > LEARNED):
+        much = "some" if share is None else f"{100 * share:.0f} %"
+        note(
+            f"warning: {much} of these windows are the package's training data, where its errors are smaller, so that regions "
+            "will hold the truth less often than they say; calibrate on other recordings, or name the data set of the training "
+            "as it was, whose validation windows are taken"
+        )
+    elif share is None and not own:
+        note(
+            "warning: nobody can tell whether the package was trained on these data: it keeps no sample of its training, or too "
+            "little of them is there to compare; see that they are others"
+        )
 
 
 def show(result: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from forecasting.inference.intervals import Calibration
 from forecasting.inference.predictor import Predictor
 from forecasting.packages.package import Package
 from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.recognition import Moves
 from forecasting.trajectories.windows import Int
 
 
@@ -24,6 +25,8 @@ def calibrated(
 ) -> Calibration:
     """Sizes of regions, with a note of the data they come from; see `inference.calibrating.calibrate`.
 
+    In `about`, ``learned`` is the share of these windows' moves that the package was trained on (see `learned_share`).
+
     Args:
         package: the model; dataset: in its unit and frame; anchors: (W, 2) windows that it has not learned from.
         levels, alike, shape, progress: see `calibrate`; device: where to compute.
@@ -34,4 +37,19 @@ def calibrated(
     check(package, dataset, anchors)
     predictor = Predictor(replace(package, calibration=None), device)
     found = calibrate(predictor, chunked(dataset, package, anchors), levels, alike=alike, shape=shape, progress=progress)
-    return replace(found, about={**found.about, "windows": len(anchors), "data": dataset.manifest.content})
+    learned = learned_share(package, dataset, anchors)
+    return replace(found, about={**found.about, "windows": len(anchors), "data": dataset.manifest.content, "learned": learned})
+
+
+def learned_share(package: Package, dataset: Dataset, anchors: Int) -> float | None:
+    """How much of the windows at `anchors` (W, 2) the package was trained on, 0 to 1, whatever data set they come in.
+
+    None where nobody can tell: an older package keeps no sample of its training data, and too few windows may hold none of it.
+
+    Raises:
+        PackageError: if the sample is damaged.
+    """
+    kept = package.card.get("learned")
+    if kept is None:
+        return None
+    return Moves.of(dataset, package.window, anchors, package.normalization.length).share_in(Moves.of_plain(kept))

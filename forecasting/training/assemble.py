@@ -22,6 +22,7 @@ from forecasting.trajectories.declared import declare
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.ingest import IngestOptions, open_or_ingest
 from forecasting.trajectories.normalization import Normalization
+from forecasting.trajectories.recognition import Moves
 from forecasting.trajectories.splits import build_split, scored_anchors
 from forecasting.trajectories.windows import Int, WindowSpec
 
@@ -88,6 +89,7 @@ def assemble(config: Mapping[str, Any]) -> tuple[Problem, TrainingSettings]:
                 "windows": {name: len(part) for name, part in anchors.items()},
             },
             "split": {"kind": data["split"]["kind"], "arguments": data["split"]["arguments"]},
+            "learned": Moves.of(dataset, window, anchors["train"], normalization.length).to_plain(),
             "training": dict(config["training"]),
             "seed": seed,
         },

@@ -1,6 +1,7 @@
 """From a package to regions in files, as a person drives it."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,7 +12,9 @@ import forecasting
 from forecasting.cli.main import main
 from forecasting.errors import UsageError
 from forecasting.packages import load_package, save_package
-from forecasting.trajectories.dataset import Dataset
+from forecasting.testing.scenes import random_scene
+from forecasting.trajectories.dataset import Dataset, build_dataset
+from forecasting.trajectories.recognition import Moves
 from forecasting.trajectories.windows import WindowSpec
 
 
@@ -113,3 +116,26 @@ def test_from_python(kept):
     assert plain.regions == {}
     with pytest.raises(UsageError, match="calibrat"):
         loaded.predict(scene, levels=(0.9,))
+
+
+KNOWN = {
+    "made anew": (True, True, 1.0, "warning: 100 % of these windows are the package's training data"),
+    "other recordings": (False, True, 0.0, ""),
+    "other recordings, an older package": (False, False, None, "warning: nobody can tell whether"),
+}
+
+
+@pytest.mark.parametrize("case", KNOWN)
+def test_training_data_are_known_again_in_another_data_set(kept, tmp_path, capsys, case):
+    package, data = kept
+    same, sampled, learned, said = KNOWN[case]
+    loaded, own = load_package(package), Dataset(data)
+    moves = Moves.of(own, loaded.window, own.anchors(loaded.window), loaded.normalization.length)
+    save_package(replace(loaded, card={**loaded.card, **({"learned": moves.to_plain()} if sampled else {})}), package)
+    rng = np.random.default_rng(7)
+    old = [replace(scene, scene=f"again {scene.scene}") for scene in own.trajectories()][::-1]
+    new = [random_scene(rng, f"other {number}", gaps=False) for number in range(40)]
+    again = build_dataset(old if same else new, tmp_path / "again").folder
+    code, found, err = call(capsys, "calibrate", package, again, "-o", tmp_path / "new")
+    assert (code, found["about"]["learned"]) == (0, learned)
+    assert [line[: len(said)] for line in err.splitlines() if "warning" in line] == ([said] if said else [])

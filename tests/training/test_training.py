@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from forecasting.errors import DataError, NumericalError, UsageError
+from forecasting.evaluation.calibrated import learned_share
 from forecasting.objectives.losses import LOSSES
 from forecasting.packages import load_package
 from forecasting.relaxation.base import Price, Relaxation
@@ -34,6 +35,13 @@ def test_learning_lowers_the_loss_and_the_package_forecasts_like_the_best_weight
     with torch.inference_mode():
         loss = LOSSES["mse"](package.forecaster()(batch), batch, 3)
     assert float(loss) == pytest.approx(result.best_validation, rel=1e-5)
+
+
+def test_a_package_knows_the_windows_that_it_was_trained_on(plain_config, tmp_path):
+    problem, settings = assemble(plain_config)
+    package = load_package(train(problem, replace(settings, epochs=1), tmp_path / "run", say=quiet).package)
+    learned = {part: learned_share(package, problem.dataset, anchors) for part, anchors in problem.anchors.items()}
+    assert learned == {"train": 1.0, "validation": 0.0, "test": 0.0}
 
 
 def test_validation_counts_every_scored_position_once(problem):
