@@ -13,6 +13,7 @@ from forecasting.inference.regions import Interval
 from forecasting.service.arrow import trajectories_of_stream
 from forecasting.service.jobs import Job, Size
 from forecasting.service.limits import Limits
+from forecasting.service.measuring import MeasuringJob
 from forecasting.service.problems import Problem, too_large
 from forecasting.service.residuals import Wish
 from forecasting.service.scenes import trajectory_of
@@ -63,7 +64,8 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
         residual = wish.residual or options.residual
     groups = None if residual is None else _wish(residual.groups, residual.draws, served, limits)
     regions = None if interval is None else Interval((interval.level,), interval.joint)
-    return _asked(served, Job(scenes, Anchors(every), interval=regions, residual=groups), limits)
+    kind_of_job = Job if groups is None else MeasuringJob
+    return _asked(served, kind_of_job(scenes, Anchors(every), interval=regions, residual=groups), limits)
 
 
 def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:
@@ -71,7 +73,7 @@ def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:
     wish = parsed(DiagnoseBody, body)
     served = shelf.find(wish.package)
     groups = _wish(wish.groups, wish.draws, served, limits)
-    job = Job(_trajectories(wish, served, limits), Anchors(wish.every), forecast=False, residual=groups)
+    job = MeasuringJob(_trajectories(wish, served, limits), Anchors(wish.every), forecast=False, residual=groups)
     return _asked(served, job, limits)
 
 

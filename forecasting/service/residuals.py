@@ -15,7 +15,7 @@ from forecasting.inference.scenes import SceneGroup, scene_groups
 from forecasting.packages.package import Package
 from forecasting.service.shelf import Served
 from forecasting.symmetry.groups import LinearGroup, parse_group
-from forecasting.symmetry.residual import BatchFields, Typed, equivariance_error
+from forecasting.symmetry.residual import BatchFields, Typed, equivariance_steps
 from forecasting.trajectories.cutting import cut_windows
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.windows import WindowBatch
@@ -72,10 +72,17 @@ _PLANE = (
 
 
 def measured(served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wish: Wish) -> Iterator[dict[str, object]]:
-    """The residual of the model for one group after the other, on the first windows of the scenes.
+    """The residual of the model for one group after the other; see `measured_steps`."""
+    return (found for found in measured_steps(served, scenes, anchors, wish) if found is not None)
 
-    Rotations are about the centre of places where the model knows places, else about any point. The drawn elements are the same
-    every time.
+
+def measured_steps(
+    served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wish: Wish
+) -> Iterator[dict[str, object] | None]:
+    """The residual of the model for one group after the other, on the first windows of the scenes; None after each step before.
+
+    A step is one forecast of the windows, moved by one element. Rotations are about the centre of places where the model knows
+    places, else about any point. The drawn elements are the same every time.
 
     Raises:
         DataError, UsageError: if the scenes are not what the model takes.
@@ -94,7 +101,7 @@ def measured(served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wis
 
     for name, meaning, group in wish.groups:
         rng, length = np.random.default_rng(SEED), FAR * served.package.normalization.length
-        found = equivariance_error(forecast, batch, act, Typed("1o"), group, wish.draws, rng, length=length)
+        found = yield from equivariance_steps(forecast, batch, act, Typed("1o"), group, wish.draws, rng, length=length)
         yield {
             "group": name,
             "meaning": meaning,

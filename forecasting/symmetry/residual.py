@@ -1,6 +1,6 @@
 """The equivariance error of any function of typed tensors, over a group and at its generators."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +21,7 @@ __all__ = [
     "Typed",
     "TypedFields",
     "equivariance_error",
+    "equivariance_steps",
     "lie_derivative",
     "with_fields",
 ]
@@ -107,6 +108,30 @@ def equivariance_error(
         UsageError: if there are less than 2 samples.
         NumericalError: if an output is not finite, or zero where its transform is not.
     """
+    steps = equivariance_steps(function, inputs, act, output, group, samples, rng, length)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Residual = end.value
+            return found
+
+
+def equivariance_steps(
+    function: Callable[[Inputs], Tensor],
+    inputs: Inputs,
+    act: Action[Inputs],
+    output: Typed,
+    group: LinearGroup,
+    samples: int,
+    rng: np.random.Generator,
+    length: float = 1.0,
+) -> Generator[None, None, Residual]:
+    """`equivariance_error` in steps of one call of the function each, so that other work can come between; returns the residual.
+
+    Raises:
+        UsageError, NumericalError: as `equivariance_error`.
+    """
     if samples < 2:
         raise UsageError(f"an equivariance error needs at least 2 samples, found {samples}")
     elements, shifts = group.sample(rng, samples), group.shifts()
@@ -114,10 +139,11 @@ def equivariance_error(
     with torch.no_grad():
         plain = function(inputs)
         size = output.size(plain)
-        errors = [
-            torch.linalg.vector_norm(function(act(inputs, element, offset)) - output.act(plain, element, offset))
-            for element, offset in zip(elements, offsets, strict=True)
-        ]
+    errors = []
+    for element, offset in zip(elements, offsets, strict=True):
+        yield
+        with torch.no_grad():  # not across a yield: whoever works between keeps gradients
+            errors.append(torch.linalg.vector_norm(function(act(inputs, element, offset)) - output.act(plain, element, offset)))
     return Residual.of(_relative(torch.stack(errors), size), rng)
 
 

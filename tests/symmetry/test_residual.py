@@ -12,6 +12,7 @@ from forecasting.symmetry.residual import (
     Typed,
     TypedFields,
     equivariance_error,
+    equivariance_steps,
     lie_derivative,
     with_fields,
 )
@@ -51,6 +52,27 @@ def test_the_error_of_a_linear_map_is_its_residual(group):
     assert found.low < expected.item() < found.high
     assert found.high - found.low < 0.03 * found.value
     assert found.samples.shape == (2000,)
+
+
+def test_in_steps_it_is_the_same_and_gradients_stay_on_between():
+    matrix, fields, group = random_map(MIXED, MIXED), TypedFields({"x": MIXED}), parse_group("SO(3)")
+    inputs, found, ended = {"x": normal(7, len(matrix))}, [], []
+
+    def function(values):
+        found.append(torch.is_grad_enabled())
+        return values["x"] @ matrix.T
+
+    steps = equivariance_steps(function, inputs, fields.act, Typed(MIXED), group, 16, np.random.default_rng(0))
+
+    def to_the_end():
+        ended.append((yield from steps))
+
+    for _ in to_the_end():
+        assert torch.is_grad_enabled()
+    assert found == [False] * 17
+    plain = error(function, inputs, fields, Typed(MIXED), "SO(3)")
+    np.testing.assert_array_equal(ended[0].samples, plain.samples)
+    assert (ended[0].low, ended[0].high) == (plain.low, plain.high)
 
 
 def test_lie_derivative_of_a_linear_map():
