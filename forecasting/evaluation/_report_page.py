@@ -13,7 +13,7 @@ from forecasting.evaluation import _report_words as words
 from forecasting.evaluation._report_figures import Drawing
 from forecasting.evaluation._report_tables import Table
 
-SECTIONS = ("verdicts", "robustness", "lie", "drift", "trace", "coverage", "two_sample", "playback")
+SECTIONS = ("regions", "followed", "verdicts", "robustness", "lie", "drift", "trace", "coverage", "two_sample", "playback")
 CLOSING = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -55,6 +55,11 @@ def embedded(value: Any) -> Markup:
 def _tables(result: Mapping[str, Any]) -> dict[str, list[Table]]:
     found: dict[str, list[Table]] = {"errors": [tables.error_table(result)]}
     verdicts, robustness, samples = (result.get(name) for name in ("verdicts", "robustness", "two_sample"))
+    if regions := result.get("regions"):
+        found["regions"] = [tables.region_table(regions, result["unit"])]
+        found["held"] = tables.held_tables(regions, result["lead_times"])
+    if followed := result.get("followed"):
+        found["regions"] = [*found.get("regions", []), tables.region_table(followed, result["unit"], following=True)]
     if verdicts and not words.failure(verdicts):
         found["verdicts"] = [tables.verdict_table(verdicts)]
         layers = tables.layer_table(verdicts)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from forecasting.evaluation._report_words import SIGNS, interval, moves_along, number
+from forecasting.evaluation._report_words import SIGNS, interval, moves_along, number, percent
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,54 @@ def error_table(result: Mapping[str, Any]) -> Table:
     ]
     lengths = [f"{name} [{unit}]" for name in ("ADE", "FDE", "MPJPE")]
     return Table(("", f"MSE [{unit}²]", *lengths, "residual", "what it is"), cells, said_last=True)
+
+
+def region_table(regions: Mapping[str, Any], unit: str, following: bool = False) -> Table:
+    """How often regions hold the truth, one row for each level."""
+    rows = []
+    for row in regions["levels"]:
+        steps = [share for share in row["per_step"] if share is not None]
+        worst = row["worst"] or {"overall": None, "type": ""}
+        rows.append(
+            (
+                f"{100 * row['level']:g}%",
+                percent(row["overall"]),
+                percent(row["joint"]),
+                f"{percent(min(steps))} to {percent(max(steps))}" if steps else number(None),
+                number(row["radius"]),
+                f"{percent(worst['overall'])} {worst['type']}".strip(),
+            )
+        )
+    columns = (
+        "level",
+        "each step",
+        "whole way",
+        "from step to step",
+        f"mean radius [{unit}]",
+        "furthest type",
+    )
+    windows = f"{regions['windows']} windows, {regions['positions']} positions"
+    return Table(columns, rows, f"Held following each recording: {windows}" if following else f"Held: {windows}")
+
+
+def held_tables(regions: Mapping[str, Any], lead_times: Sequence[float]) -> list[Table]:
+    """The same shares for each step, and for each type of node."""
+    levels = regions["levels"]
+    names = [f"{100 * row['level']:g}%" for row in levels]
+    steps = [(f"{number(lead)} s", *(percent(row["per_step"][step]) for row in levels)) for step, lead in enumerate(lead_times)]
+    types = [
+        (
+            first["type"],
+            *(percent(row["types"][place][key]) for row in levels for key in ("overall", "joint")),
+            str(first["positions"]),
+        )
+        for place, first in enumerate(levels[0]["types"])
+    ]
+    columns = [f"{name} {what}" for name in names for what in ("steps", "ways")]
+    return [
+        Table(("time ahead", *names), steps, "Held at each step, by level"),
+        Table(("type of node", *columns, "positions"), types, "Held of each type of node, at single steps and on whole ways"),
+    ]
 
 
 def sample_table(tests: Sequence[Mapping[str, Any]]) -> Table:

@@ -18,6 +18,11 @@ def number(value: Any) -> str:
     return f"{value:.1e}" if 0 < abs(value) < SMALL else f"{value:.4g}"
 
 
+def percent(share: float | None) -> str:
+    """A share as percent with one decimal, – where there is none."""
+    return "–" if share is None else f"{100 * share:.1f}%"
+
+
 def failure(section: Any) -> str:
     """Why a section failed, or nothing."""
     return str(section.get("failed", "")) if isinstance(section, Mapping) else ""

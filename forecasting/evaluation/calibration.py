@@ -1,6 +1,7 @@
 """How often the regions of a calibrated package hold the truth."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Coverage:
         self.count = np.zeros(shape[1:])
         self.whole = np.zeros(shape[:2])
         self.nodes = np.zeros(shape[1])
+        self.windows = 0
 
     def add(self, answers: Answers, windows: WindowBatch) -> None:
         """Count answers to these windows."""
@@ -47,6 +49,7 @@ class Coverage:
             if self.calibration.joint is not None:
                 ways = self._source.regions(*about, level, joint=True, velocity=velocity)
                 np.add.at(self.whole[index], kind, np.any(np.all(ways.holds(away), axis=2), axis=1) & every)
+        self.windows += len(windows)
         np.add.at(self.count, kind, valid)
         np.add.at(self.nodes, kind, every)
 
@@ -54,31 +57,39 @@ class Coverage:
         """Plain values.
 
         ``levels``: one row each, ``level``, ``overall``, ``per_step``, ``joint`` (of the nodes seen at every step), ``radius``
-        [unit] mean size of the regions of single steps, and ``worst``: the ``type`` of node whose coverage is furthest from the
-        level, with ``overall`` and ``joint``. ``about``: how the package was calibrated.
+        [unit] mean size of the regions of single steps; ``types``, the same shares for each ``type`` of node that was seen, and
+        ``worst``, that of them whose ``overall`` is furthest from the level. Shares are of ``positions``, joint ones of ``nodes``
+        that were seen at every step, in ``windows``. ``about``: how the package was calibrated.
         """
         return {
+            "windows": self.windows,
+            "positions": int(self.count.sum()),
+            "nodes": int(self.nodes.sum()),
             "levels": [self._row(index, level) for index, level in enumerate(self.calibration.levels)],
             "shape": "ball" if self.calibration.axes is None else "ellipsoid",
             "about": dict(self.calibration.about),
         }
 
     def _row(self, index: int, level: float) -> dict[str, Any]:
-        held, types = self.held[index], self.count.sum(1) > 0
-        of_type = np.where(types, held.sum(1) / np.maximum(self.count.sum(1), 1), level)
-        worst = int(np.abs(of_type - level).argmax())
-        joint = self.calibration.joint is not None
+        seen = np.flatnonzero(self.count.sum(1))
+        types = [{"type": self.calibration.node_types[kind], **self._shares(index, [kind])} for kind in seen]
         return {
             "level": level,
-            "overall": _share(held.sum(), self.count.sum()),
-            "per_step": [_share(*pair) for pair in zip(held.sum(0), self.count.sum(0), strict=True)],
-            "joint": _share(self.whole[index].sum(), self.nodes.sum()) if joint else None,
+            **self._shares(index, seen),
             "radius": _share(self.size[index].sum(), self.count.sum()),
-            "worst": {
-                "type": self.calibration.node_types[worst],
-                "overall": _share(held[worst].sum(), self.count[worst].sum()),
-                "joint": _share(self.whole[index, worst], self.nodes[worst]) if joint else None,
-            },
+            "types": types,
+            "worst": max(types, key=lambda row: abs(row["overall"] - level), default=None),
+        }
+
+    def _shares(self, index: int, kinds: Sequence[int] | Int) -> dict[str, Any]:
+        """Of the nodes of these types."""
+        held, count = self.held[index, kinds].sum(0), self.count[kinds].sum(0)
+        joint = self.calibration.joint is not None
+        return {
+            "overall": _share(held.sum(), count.sum()),
+            "per_step": [_share(*pair) for pair in zip(held, count, strict=True)],
+            "joint": _share(self.whole[index, kinds].sum(), self.nodes[kinds].sum()) if joint else None,
+            "positions": int(count.sum()),
         }
 
 

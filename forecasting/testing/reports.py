@@ -12,6 +12,7 @@ def example_result(hypotheses: int = 2) -> dict[str, Any]:
     """As of a model of bodies that fall along an axis: every section there, lengths in metres."""
     return {
         **example_errors(),
+        "regions": _regions(),
         "verdicts": _verdicts(),
         "coverage": {
             "heading": {"R1": 0.21, "R2": 0.1, "n": 5400, "bins": [int(20 + 12 * np.cos(k / 5)) for k in range(36)]},
@@ -95,6 +96,19 @@ def example_errors(model: str = "egnn", mse: float = 0.0021, residual: float = 0
         "partition": "test",
         "data": "24b351d806429c7f8895b7413e454e6e82f92e6d15e1170034e61793526c0acf",
     }
+
+
+def _regions() -> dict[str, Any]:
+    def held(share: float, **about: Any) -> dict[str, Any]:
+        steps = [share + 0.02, share + 0.01, share - 0.02, None]
+        return {"overall": share, "per_step": steps, "joint": share - 0.015, "positions": 1000, **about}
+
+    levels = []
+    for level in (0.8, 0.95):
+        types = [held(level - 0.04, type="ball"), held(level + 0.03, type="feather")]
+        levels.append(held(level - 0.004, level=level, radius=0.2, types=types, worst=types[0]))
+    about = {"alike": "scenes", "groups": 240, "pooled": []}
+    return {"windows": 100, "positions": 2000, "nodes": 450, "levels": levels, "shape": "ball", "about": about}
 
 
 def _verdicts() -> dict[str, Any]:

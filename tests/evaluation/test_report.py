@@ -71,6 +71,7 @@ def test_a_whole_result_is_told_in_order(whole):
     headings = [
         "Which symmetry",
         "Errors",
+        "Regions: how often",
         "When the input changes",
         "Training",
         "What the data",
@@ -104,6 +105,24 @@ def test_a_whole_result_is_told_in_order(whole):
         "lie-derivatives",
         "drift",
     }
+
+
+def test_the_page_says_how_often_regions_held_the_truth(whole, tmp_path):
+    page, _ = whole
+    for said in (
+        "Held: 100 windows, 2000 positions",
+        "79.6%",
+        "94.6%",
+        "78.1%",
+        "77.6% to 81.6%",
+        "76.0% ball",
+        "sizes come from 240 scenes",
+    ):
+        assert said in page.text
+    regions = example_result()["regions"]
+    followed = page_of({**example_result(), "followed": regions}, tmp_path)
+    assert "Held following each recording: 100 windows" in followed.text
+    assert "Regions" not in page_of(example_errors(), tmp_path).text
 
 
 def test_nothing_is_fetched_and_pictures_have_words(whole):
