@@ -96,12 +96,12 @@ def save_package(package: Package, folder: str | Path, like: str | Path | None =
 
     Args:
         package: to write; folder: where.
-        like: a package whose examples are taken along; by default the older one.
+        like: a package whose examples are taken along; where it has none, those of the older one stay.
     """
     with atomic_folder(folder) as temporary:
-        examples = Path(like or folder) / EXAMPLES
-        if examples.is_dir():
-            shutil.copytree(examples, temporary / EXAMPLES, symlinks=True)
+        kept = [place / EXAMPLES for place in map(Path, (like or folder, folder)) if (place / EXAMPLES).is_dir()]
+        if kept:
+            shutil.copytree(kept[0], temporary / EXAMPLES, symlinks=True)
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in package.weights.items()}
         save_file(weights, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(0o644)

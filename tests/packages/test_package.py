@@ -169,5 +169,7 @@ def test_saving_anew_keeps_the_examples(made, tmp_path):
     (place / EXAMPLES / "walk.csv").write_text("time,node,x,y,z\n0,a,0,0,0\n")
     save_package(made[1], place)
     other = save_package(made[1], tmp_path / "other", like=place)
+    bare = save_package(made[1], tmp_path / "bare")
+    save_package(made[1], place, like=bare)
     for folder in (place, other):
         assert (folder / EXAMPLES / "walk.csv").read_text().endswith("0,a,0,0,0\n")
