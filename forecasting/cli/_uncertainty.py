@@ -19,7 +19,8 @@ def add_uncertainty_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         default=[],
-        help="add regions that hold the truth this often, as columns radius_90 …; the package must be calibrated",
+        help="add regions that hold the truth this often, as columns radius_90 …; the package must be calibrated, "
+        "several together with `forecast calibrate --ensemble`",
     )
     group.add_argument("--joint", action="store_true", help="regions that hold a node's whole way, not each step by itself")
     group.add_argument(
@@ -42,7 +43,7 @@ def interval_of(options: argparse.Namespace) -> "Interval | None":
     """The regions that were asked for.
 
     Raises:
-        UsageError: if a level is not one, --joint comes without any, or they are asked of an ensemble.
+        UsageError: if a level is not one, or --joint comes without any.
     """
     from forecasting.inference.regions import Interval, checked_levels
 
@@ -50,8 +51,6 @@ def interval_of(options: argparse.Namespace) -> "Interval | None":
         if options.joint:
             raise UsageError("--joint says which regions to give; ask for some with --level, for instance --level 0.9")
         return None
-    if options.ensemble:
-        raise UsageError("an ensemble has no regions of its own, so leave --level out; in Python, calibrate takes an Ensemble")
     if options.steps is not None:
         note("regions end with the horizon that the package was trained for; behind it there are none")
     return Interval(checked_levels(tuple(options.level)), options.joint)

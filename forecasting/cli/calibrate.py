@@ -15,6 +15,7 @@ truth at a level, for each step of the horizon and for the whole way, for each n
   forecast calibrate checkpoints/charged data/charged                        on its validation windows
   forecast calibrate checkpoints/tracks new.csv --unit m --shape ellipsoid   along and across the way of a node
   forecast calibrate checkpoints/tracks data/tracks -o checkpoints/calibrated     leaves the first package as it is
+  forecast calibrate checkpoints/a data/tracks --ensemble checkpoints/b           both together; kept in the first, beside its own
 """
 LEARNED = 0.05
 """Share of windows that were learned from, from which on it is said; positions may meet by chance."""
@@ -25,6 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", help="package or run folder")
     parser.add_argument("data", nargs="+", help="data set folder, or trajectory files")
     parser.add_argument("-o", "--output", help="package to write (default: the package itself)")
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PACKAGE",
+        help="calibrate these packages together with the first, as `forecast predict --ensemble` uses them",
+    )
     parser.add_argument(
         "--partition",
         choices=("validation", "test", "all"),
@@ -59,12 +68,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from forecasting.evaluation.calibrated import calibrated
     from forecasting.evaluation.protocol import partition_anchors
     from forecasting.evaluation.robustness import spread
+    from forecasting.inference.joint_calibration import with_calibration
     from forecasting.packages.package import load_package, package_folder, save_package
     from forecasting.trajectories.ingest import open_or_ingest
 
     if options.most < 1:
         raise UsageError(f"--most must be at least 1, found {options.most}")
-    package = load_package(options.package)
+    package, *others = [load_package(path) for path in (options.package, *options.ensemble)]
     read = ingest_options(options).with_fallback(package.unit, package.frame.up)
     dataset = open_or_ingest(options.data, read, Path(options.data_root))
     anchors = spread(partition_anchors(package, dataset, options.partition), options.most)
@@ -74,28 +84,39 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             dataset,
             anchors,
             tuple(options.levels),
+            others=others,
             alike=options.alike,
             shape=options.shape,
             device=options.device,
             progress=progress.to,
         )
     calibration = replace(calibration, about={**calibration.about, "partition": options.partition})
-    own = package.card.get("data", {}).get("content") == dataset.manifest.content
+    split = package.card.get("split")
+    own = [
+        each.card.get("data", {}).get("content") == dataset.manifest.content and each.card.get("split") == split
+        for each in (package, *others)
+    ]
     _warn_of_learned(calibration.about["learned"], own=own, everything=options.partition == "all")
-    place = save_package(replace(package, calibration=calibration.to_plain()), options.output or package_folder(options.package))
+    if others:
+        calibration = replace(calibration, about={**calibration.about, "packages": 1 + len(others)})
+        made = with_calibration([package, *others], calibration)
+    else:
+        made = replace(package, calibration=calibration.to_plain())
+    folder = package_folder(options.package)
+    place = save_package(made, options.output or folder, folder)
     return {"package": str(place), "unit": package.unit, **calibration.to_plain()}
 
 
-def _warn_of_learned(share: float | None, *, own: bool, everything: bool) -> None:
+def _warn_of_learned(share: float | None, *, own: list[bool], everything: bool) -> None:
     """Say where regions come out too small because errors on windows of the training are smaller than on others."""
-    if (own and everything) or (share is not None and share > LEARNED):
+    if (any(own) and everything) or (share is not None and share > LEARNED):
         much = "some" if share is None else f"{100 * share:.0f} %"
         note(
             f"warning: {much} of these windows are the package's training data, where its errors are smaller, so that regions "
             "will hold the truth less often than they say; calibrate on other recordings, or name the data set of the training "
             "as it was, whose validation windows are taken"
         )
-    elif share is None and not own:
+    elif share is None and not all(own):
         note(
             "warning: nobody can tell whether the package was trained on these data: it keeps no sample of its training, or too "
             "little of them is there to compare; see that they are others"

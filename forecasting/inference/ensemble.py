@@ -1,6 +1,7 @@
 """Several packages as one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from forecasting.inference.answers import Answers
 from forecasting.inference.buckets import Limits
 from forecasting.inference.feedback import likeliest
 from forecasting.inference.intervals import Calibration
+from forecasting.inference.joint_calibration import kept_calibration
 from forecasting.inference.predictor import Predictor
+from forecasting.inference.regions import Interval, Regions
 from forecasting.packages.package import Package
 from forecasting.trajectories.windows import WindowBatch
 
@@ -22,15 +25,16 @@ class Ensemble(Predictor):
     """Forecasts with several packages: the hypotheses of each, behind one another, with equal shares of the weight.
 
     Members may differ in model, training, neighbours and scale of their inputs, but not in what goes in and comes out. Scales are
-    given where every member gives them. A calibration of one member says nothing of all; `calibrating.calibrate` takes an
-    ensemble as well.
+    given where every member gives them. A calibration of one member says nothing of all, so regions are those of a calibration
+    of exactly these packages together, which one of them keeps (see `joint_calibration`).
 
     Args:
         packages: at least two; device, dtype, limits: see `Predictor`.
-        calibration: of the ensemble.
+        calibration: of the ensemble; by default the one that is kept.
 
     Raises:
         UsageError: if a package differs from the first; names it, and in what.
+        PackageError: see `Predictor`.
     """
 
     def __init__(
@@ -43,11 +47,11 @@ class Ensemble(Predictor):
     ) -> None:
         if len(packages) < 2:
             raise UsageError(f"an ensemble takes at least 2 packages, found {len(packages)}")
-        super().__init__(packages[0], device, dtype, limits)
+        super().__init__(replace(packages[0], calibration=kept_calibration(packages)), device, dtype, limits)
         self.members = [Predictor(package, device, dtype, limits) for package in packages]
         for number, member in enumerate(self.members[1:], start=2):
             _check_alike(self.members[0], member, number)
-        self.calibration = calibration
+        self.calibration = calibration or self.calibration
 
     def answers(self, windows: WindowBatch) -> Answers:
         """See `Predictor.answers`."""
@@ -58,6 +62,15 @@ class Ensemble(Predictor):
             np.concatenate([each.weights for each in found], axis=1) / len(found),
             np.concatenate(scales, axis=1) if len(scales) == len(found) else None,
         )
+
+    def regions(self, answers: Answers, windows: WindowBatch, interval: Interval) -> dict[float, Regions]:
+        """See `Predictor.regions`."""
+        if self.calibration is None:
+            raise UsageError(
+                "these packages are not calibrated together, so they have no regions; `forecast calibrate` with the same "
+                "packages behind --ensemble adds them"
+            )
+        return super().regions(answers, windows, interval)
 
     def followed(self, windows: WindowBatch, hypothesis: int) -> Float:
         """See `Predictor.followed`: each member goes on from its own forecasts."""

@@ -10,7 +10,9 @@ import pytest
 
 import forecasting
 from forecasting.cli.main import main
-from forecasting.errors import UsageError
+from forecasting.errors import PackageError, UsageError
+from forecasting.evaluation.calibrated import calibrated
+from forecasting.inference.joint_calibration import kept_calibration, with_calibration
 from forecasting.packages import load_package, save_package
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.dataset import Dataset, build_dataset
@@ -77,6 +79,45 @@ def test_further_and_together(kept, tmp_path, capsys):
     assert np.unique(table["step"]).tolist() == [1, 2, 3, 4, 5]
     assert np.unique(table["hypothesis"]).tolist() == [0, 1, 2]
     np.testing.assert_allclose(np.unique(table["weight"]), 1 / 3)
+
+
+def test_several_are_calibrated_together(kept, tmp_path, capsys):
+    """Kept beside the first package's own calibration, and used by exactly these members, in any order."""
+    first, data = kept
+    second, third = (
+        save_package(replace(load_package(first), model=model), tmp_path / model) for model in ("static", "mean_velocity")
+    )
+    every = ("--partition", "all")
+    assert call(capsys, "calibrate", first, data, *every, "--levels", 0.8)[0] == 0
+    own = load_package(first).calibration
+    code, found, _ = call(capsys, "calibrate", first, data, *every, "--levels", 0.8, 0.9, "--ensemble", second)
+    assert (code, found["about"]["packages"]) == (0, 2)
+    assert load_package(first).calibration == own
+
+    def predict(package, *others, level=0.9):
+        table = tmp_path / "f.parquet"
+        code, found, _ = call(capsys, "predict", package, data, "-o", table, "--level", level, "--ensemble", *others)
+        return (code, pq.read_table(table)["radius_90"].to_numpy()) if code == 0 else (code, found["error"])
+
+    (code, sizes), (_, turned) = predict(first, second), predict(second, first)
+    assert code == 0
+    assert sorted(set(sizes)) == pytest.approx(sorted({size for kind in found["steps"][1] for size in kind}))
+    assert sorted(set(turned)) == sorted(set(sizes))
+    for members in ((first, third), (second, third), (first, second, third)):
+        code, error = predict(*members)
+        assert (code, "not calibrated together" in error) == (2, True)
+    assert "calibrated for the levels 0.8, 0.9" in predict(first, second, level=0.5)[1]
+
+
+def test_few_calibrations_of_ensembles_are_kept(kept):
+    first = load_package(kept[0])
+    calibration = calibrated(first, Dataset(kept[1]), Dataset(kept[1]).anchors(first.window), (0.8,))
+    others = [replace(first, dt=0.1 * number) for number in range(2, 13)]
+    for other in others:
+        first = with_calibration([first, other], calibration)
+    assert [kept_calibration([first, other]) is not None for other in others] == [False] * 3 + [True] * 8
+    with pytest.raises(PackageError, match="ensembles are damaged"):
+        kept_calibration([replace(first, card={"ensembles": {"a": 3}}), others[0]])
 
 
 WRONG = {

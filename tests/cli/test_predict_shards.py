@@ -77,7 +77,6 @@ REFUSED = {
     "a format in a folder": (["-o", "{out}/", "--output-format", "csv"], "leave --output-format out"),
     "no positions": (["-o", "{out}/", "--shard-positions", "0"], "--shard-positions must be at least 1"),
     "every": (["-o", "{out}/", "--every", "0"], "--every must be at least 1"),
-    "regions of an ensemble": (["-o", "{out}/", "--level", "0.9", "--ensemble", "{out}"], "an ensemble has no regions"),
 }
 
 
