@@ -103,9 +103,11 @@ def check_space(space: Space, overrides: Sequence[str]) -> None:
     """Compose every choice, and both ends of every range, before anything is trained.
 
     Raises:
-        UsageError: names a key or a choice that nobody knows, and the nearest that somebody does.
+        UsageError: names a key or a choice that nobody knows, and the nearest that somebody does, or a setting of the training
+            that is out of range.
     """
     from forecasting.cli.configuration import compose
+    from forecasting.training.settings import TrainingSettings
 
     given = {item.partition("=")[0] for item in overrides}
     twice = sorted(given & space.keys())
@@ -115,6 +117,7 @@ def check_space(space: Space, overrides: Sequence[str]) -> None:
         try:
             config = compose([*overrides, *combination])
             _check_arguments(config)
+            TrainingSettings.of(config["training"], config["seed"])
         except UsageError as error:
             raise UsageError(f"a trial with {' '.join(combination)} cannot be: {error}") from None
 

@@ -81,6 +81,11 @@ class RunningTrial:
             self.seconds = float(new[-1]["seconds"])
         return [(round(float(row["epoch"])), loss) for row, loss in zip(new, losses, strict=True)]
 
+    def was_ended(self, result: dict[str, Any]) -> bool:
+        """Whether somebody else told the process, which said `result`, to end, before it had done its work."""
+        asked = self.process.returncode in (-signal.SIGTERM, -signal.SIGINT) or result.get("stopped") == "signal"
+        return asked and not self.pruned
+
     def result(self) -> dict[str, Any]:
         """What the ended process said: its result, or the key ``error``."""
         path = said_folder(self.run.parent) / f"{self.run.name}.json"

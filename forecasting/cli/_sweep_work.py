@@ -29,7 +29,7 @@ class Work:
         self._at_work: list[RunningTrial] = []
         self._waiting = study.left_running()
         self._began = time.monotonic()
-        self._asked = 0
+        self._asked = self._left = 0
         self.stopped = "finished"
 
     def do(self) -> str:
@@ -54,7 +54,7 @@ class Work:
                 trial.process.kill()
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return self.stopped
+        return "signal" if self._left and self.stopped == "finished" else self.stopped
 
     def _goes_on(self) -> bool:
         if self._asked > 1:
@@ -92,6 +92,10 @@ class Work:
 
     def _end(self, trial: RunningTrial, result: dict[str, Any]) -> None:
         if trial.stopped and ("error" in result or result["stopped"] == "signal"):
+            return
+        if trial.was_ended(result):
+            self._left += 1
+            self.say(f"trial {trial.number} was told to end by somebody else; --resume {self.sweep.folder} goes on with it")
             return
         if trial.pruned and "error" in result:  # it was about to end by itself when it was told to
             result = {**result, "best_validation": trial.best, "stopped": "signal", "seconds": trial.seconds}

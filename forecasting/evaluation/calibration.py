@@ -72,7 +72,7 @@ class Coverage:
 
     def _row(self, index: int, level: float) -> dict[str, Any]:
         seen = np.flatnonzero(self.count.sum(1))
-        types = [{"type": self.calibration.node_types[kind], **self._shares(index, [kind])} for kind in seen]
+        types = [{"type": self.calibration.node_types[kind], **self._shares(index, [int(kind)])} for kind in seen]
         return {
             "level": level,
             **self._shares(index, seen),

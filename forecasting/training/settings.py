@@ -14,6 +14,11 @@ SCHEDULES = ("none", "cosine")
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow", "none")
 PRECISIONS = ("32", "64", "bf16-mixed")
 STRATEGIES = ("auto", "ddp")
+WHOLE = {
+    **dict.fromkeys(("epochs", "batch_size", "accumulate", "validate_every", "checkpoint_every_steps", "devices", "nodes"), 1),
+    "warmup_steps": 0,
+}
+"""Settings that are whole numbers, and the least that each may be."""
 MAY_CHANGE = ("epochs", "patience", "max_time_s", "logger", "checkpoint_every_steps", "accelerator")
 
 
@@ -27,6 +32,7 @@ class ExtraOptimizer:
 
     def __post_init__(self) -> None:
         pick(OPTIMIZERS, self.optimizer, "training.extra_optimizers optimizer")
+        _positive("training.extra_optimizers learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -58,18 +64,21 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "validate_every", "checkpoint_every_steps", "devices", "nodes", "accumulate"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"training.{name} must be at least 1, found {getattr(self, name)}")
+        for name, least in WHOLE.items():
+            _whole(f"training.{name}", getattr(self, name), least)
+        for name in ("learning_rate", "clip_norm", "max_time_s"):
+            _positive(f"training.{name}", getattr(self, name), null=name != "learning_rate")
+        if self.patience is not None:
+            _whole("training.patience", self.patience, 1)
+        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
+            raise UsageError(f"training.weight_decay must be a number of at least 0, found {self.weight_decay!r}")
         pick(OPTIMIZERS, self.optimizer, "training.optimizer")
         pick(LOSSES, self.loss, "training.loss")
         names = {"schedule": SCHEDULES, "logger": LOGGERS, "precision": PRECISIONS, "strategy": STRATEGIES}
         for name, known in names.items():
             pick(dict.fromkeys(known), getattr(self, name), f"training.{name}")
-        if not self.learning_rate > 0:
-            raise UsageError(f"training.learning_rate must be positive, found {self.learning_rate}")
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise UsageError(f"training.ema_decay lies between 0 and 1, found {self.ema_decay}")
+        if self.ema_decay is not None and not (_is_number(self.ema_decay) and 0 < self.ema_decay < 1):
+            raise UsageError(f"training.ema_decay lies between 0 and 1, or is null, found {self.ema_decay!r}")
 
     @classmethod
     def of(cls, plain: Mapping[str, Any], seed: int = 0) -> "TrainingSettings":
@@ -103,3 +112,17 @@ class TrainingSettings:
         free = {*MAY_CHANGE, "nodes"} - ({"epochs"} if self.schedule == "cosine" else set())
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         return {**kept, "devices": self.world}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, found {value!r}")
+
+
+def _positive(name: str, value: Any, *, null: bool = False) -> None:
+    if not (null and value is None) and not (_is_number(value) and value > 0):
+        raise UsageError(f"{name} must be a positive number{' or null' if null else ''}, found {value!r}")

@@ -27,6 +27,9 @@ if fault == "5" or about.get("training.weight_decay") == "5.0":
     sys.exit(5)
 if fault == "9":
     os.kill(os.getpid(), signal.SIGKILL)
+if fault == "15":  # before training has taken the signals over
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 checkpoint, epochs = run / "checkpoints" / "last.ckpt", int(about["training.epochs"])
 done = int(checkpoint.read_text()) if checkpoint.exists() else 0
@@ -39,6 +42,7 @@ while done < epochs and not asked:
         file.write(f"{done},{done},{loss},{done / 20}\n")
     checkpoint.with_suffix(".new").write_text(str(done))
     checkpoint.with_suffix(".new").rename(checkpoint)
+    checkpoint.with_name("process").write_text(str(os.getpid()))
 if fault == "7":  # the handler is gone before the end, as in training
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(1)

@@ -45,7 +45,7 @@ def varied(result: dict) -> list[list[str]]:
 
 
 def test_the_best_trial_is_the_one_with_the_smallest_validation_loss(sweep, tmp_path):
-    result = sweep(RATES, "sweep.trials=6")
+    result = sweep(RATES, "sweep.trials=6", "sweep.prune=false")
     assert (result["code"], result["stopped"]) == (0, "finished")
     assert [row["state"] for row in result["trials"]] == ["complete"] * 6
     best = min(result["trials"], key=lambda row: row["loss"])
@@ -90,6 +90,29 @@ def test_a_sweep_that_is_asked_to_stop_saves_its_trials_and_goes_on_with_them(sw
     assert varied(again) == varied(result)
     said = [json.loads((Path(again["folder"]) / "said" / f"trial-000{k}.json").read_text()) for k in range(2)]
     assert all(found["resumed"] for found in said)
+
+
+@pytest.mark.parametrize("fault", [0, 15], ids=["at work", "before it can save"])
+def test_a_trial_that_somebody_else_ends_is_not_complete_and_is_run_again(sweep, tmp_path, fault):
+    """Its loss is not that of a whole training."""
+    folder = tmp_path / "sweep"
+    if not fault:
+        threading.Thread(target=end_first_trial, args=(folder,), daemon=True).start()
+    result = sweep("sweep.space={training.learning_rate: [1e-3]}", "sweep.trials=1", epochs=40, fault=fault)
+    assert (result["code"], result["stopped"], result["best"]) == (0, "signal", None)
+    assert [row["state"] for row in result["trials"]] == ["running"]
+    again = sweep("--resume", result["folder"]) if not fault else result
+    assert [row["state"] for row in again["trials"]] == (["complete"] if not fault else ["running"])
+    assert fault or again["trials"][0]["loss"] == pytest.approx(1 + 1 / 40)
+
+
+def end_first_trial(folder: Path) -> None:
+    """Send SIGTERM to the process of the first trial once it has a checkpoint."""
+    said = folder / "trial-0000" / "checkpoints" / "process"
+    deadline = time.monotonic() + 60
+    while not said.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(int(said.read_text()), signal.SIGTERM)
 
 
 def test_time_that_is_over_stops_it_likewise(sweep):
@@ -150,6 +173,14 @@ def test_a_trial_that_is_ended_while_it_ends_by_itself_has_not_failed(sweep):
         (["sweep.space={training.learning_rate: {low: a, high: 1}}"], "both are numbers"),
         (["sweep.space={training.learning_rate: 3}"], "a list of choices"),
         (["sweep.space={training.learning_rate: [1"], "sweep"),
+        (["sweep.space={training.learning_rate: {low: -1.0, high: 1.0}}"], "training.learning_rate must be a positive number"),
+        (
+            ["sweep.space={training.learning_rate: [1e-3, fast]}"],
+            "training.learning_rate must be a positive number, found 'fast'",
+        ),
+        (["sweep.space={training.batch_size: [8, 0]}"], "training.batch_size must be a whole number of at least 1, found 0"),
+        (["sweep.space={training.batch_size: {low: 8.0, high: 16}}"], "training.batch_size must be a whole number"),
+        ([RATES, "training.batch_size=0"], "training.batch_size must be a whole number of at least 1, found 0"),
         ([RATES, "sweep.trial=3"], "did you mean 'trials'"),
         ([RATES, "sweep.trials=0"], "at least 1"),
         ([RATES, "sweep.max_time_s=0"], "must be positive"),
