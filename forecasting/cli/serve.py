@@ -26,7 +26,10 @@ LIMITS = (
     "entries",
     "draws",
     "queue",
+    "connections",
     "seconds",
+    "head",
+    "sending",
 )
 
 
@@ -42,16 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the arithmetic (default: 1; with more, the last bit of an answer may depend on its company)",
     )
     parser.add_argument("--quiet", action="store_true", help="write no line for each request")
-    group = parser.add_argument_group("limits, each answered with 413 or 429 where a request goes beyond it")
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="at SIGTERM, go on for so long with /ready answering 503, so that others can be asked instead (default: 0)",
+    )
+    group = parser.add_argument_group(
+        "limits, each answered with 413, 429 or 503, or with nothing, where a client goes beyond it"
+    )
     for name in LIMITS:
-        group.add_argument(
-            f"--max-{name}", type=float if name == "seconds" else int, metavar="N", help=f"{name} {_MEANINGS[name]}"
-        )
+        said = _MEANINGS[name] if name in _SECONDS[1:] else f"{name} {_MEANINGS[name]}"
+        group.add_argument(f"--max-{name}", type=float if name in _SECONDS else int, metavar="N", help=said)
 
 
 _MEANINGS = {
     "bytes": "of one body",
-    "memory": "in bytes, of all bodies being read or waiting",
+    "memory": "in bytes, of all bodies being read or waiting, and all answers until they are sent",
     "scenes": "in one request",
     "frames": "in one scene",
     "nodes": "in one scene",
@@ -61,13 +72,18 @@ _MEANINGS = {
     "entries": "in a file or an Arrow body: frames × nodes",
     "draws": "of a residual, for each group",
     "queue": "of requests that wait, for each package",
+    "connections": "open at a time",
     "seconds": "until an answer must be there",
+    "head": "seconds for the head of a request to arrive",
+    "sending": "seconds for an answer to be read",
 }
+_SECONDS = ("seconds", "head", "sending")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Serve until told to stop."""
     import os
+    from math import inf
 
     from forecasting.errors import UsageError
     from forecasting.numerics import configure
@@ -86,6 +102,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from forecasting.service.server import run as serve
     from forecasting.service.shelf import Served, Shelf
 
+    if not 0 <= options.drain < inf:
+        raise UsageError(f"--drain must be a number of seconds, 0 or more, found {options.drain}")
     given = {name: getattr(options, f"max_{name}") for name in LIMITS}
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     key = checked_key(options.host, os.environ.get(KEY_VARIABLE, ""))
@@ -96,7 +114,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for each in shelf.served:
         note(f"{each.address}: {each.package.model}, {each.package.schema.dim} dimensions, {each.package.unit}")
     note(f"serving on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
-    serve(app, listener, limits.seconds)
+    serve(app, listener, limits.seconds, limits, options.drain)
     return {"served": [each.address for each in shelf.served], "port": port}
 
 

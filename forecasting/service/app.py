@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 
 from forecasting.service import answer_schemas as answers
 from forecasting.service import schemas
+from forecasting.service.asgi import App, Receive, Scope, Send, respond
 from forecasting.service.counts import Counts
 from forecasting.service.endpoints import Endpoints
-from forecasting.service.gate import App, Gate, Receive, Scope, Send, respond
+from forecasting.service.gate import Gate
 from forecasting.service.limits import Limits
 from forecasting.service.problems import CONTENT_TYPE, Problem, unexpected
 from forecasting.service.shelf import Shelf
@@ -140,7 +141,7 @@ def create_app(shelf: Shelf, limits: Limits | None = None, *, key: str = "", loc
     app.add_exception_handler(Exception, _refused)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     direct: dict[tuple[str, str], App] = {("POST", "/predict"): e.predict, ("GET", "/health"): e.health}
-    return Gate(app, key, counts, direct, local=local, quiet=quiet)
+    return Gate(app, key, counts, direct, memory=e.memory, leave=e.leave, local=local, quiet=quiet)
 
 
 def _add_pages(app: FastAPI) -> None:

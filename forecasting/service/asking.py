@@ -25,6 +25,8 @@ from forecasting.trajectories.trajectory import Trajectory
 Body = TypeVar("Body", bound=BaseModel)
 ERRORS_NAMED = 3
 NOTHING = PredictQuery()
+DIGITS = 20
+"""[bytes] of a number in an answer."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,13 @@ class Ask:
     """What a request wants.
 
     Attributes:
-        served: of which package; job: what; size: how much work that is.
+        served: of which package; job: what; size: how much work that is; answer: [bytes] of what it is answered with, about.
     """
 
     served: Served
     job: Job
     size: Size
+    answer: int
 
 
 def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf, limits: Limits) -> Ask:
@@ -135,15 +138,21 @@ def _asked(served: Served, job: Job, limits: Limits) -> Ask:
             if not scene.valid[-1].any():
                 raise Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no node at its last frame")
     size = job.size(served)
-    answer = size.nodes * served.hypotheses * len(served.package.window.horizon)
+    positions = size.nodes * served.hypotheses * len(served.package.window.horizon)
     for what, found, most in (
         ("forecasts to make", size.windows, limits.forecasts),
-        ("positions to answer", answer if job.forecast else 0, limits.positions),
+        ("positions to answer", positions if job.forecast else 0, limits.positions),
         ("edges in one graph", size.largest, limits.edges),
     ):
         if found > most:
             raise too_large(what, found, most)
-    return Ask(served, job, size)
+    return Ask(served, job, size, _bytes(served.package.schema.dim, size.nodes, positions, job) if job.forecast else 0)
+
+
+def _bytes(dim: int, nodes: int, positions: int, job: Job) -> int:
+    """About the size of an answer: anchor, id and type of each node, and each position with its region."""
+    region = 0 if job.interval is None else 1 + dim**2
+    return (nodes * (dim + 2) + positions * (dim + region)) * DIGITS
 
 
 def _check_clock(scene: Trajectory, most: int) -> None:

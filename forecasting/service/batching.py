@@ -13,7 +13,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +20,10 @@ from threading import Lock
 from typing import Any
 
 from forecasting.errors import ForecastingError
+from forecasting.service.aside import Aside
 from forecasting.service.jobs import Job, Size, run_together
 from forecasting.service.memory import Returner
-from forecasting.service.problems import Problem, unexpected
+from forecasting.service.problems import Problem, stopping, unexpected
 from forecasting.service.shelf import Served
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Worker:
         self._pace = QUICK  # [s] of a node or an edge beyond FIXED, the mean of the last two micro-batches
         self._one_at_a_time = Lock()
         self._returner = Returner()
-        self._thread = ThreadPoolExecutor(1, f"worker of {served.name}")
+        self._thread = Aside(f"worker of {served.name}")
 
     @property
     def waiting(self) -> int:
@@ -99,7 +99,7 @@ class Worker:
             Problem: 429 where the queue is full, 503 where the worker is stopping.
         """
         if self._stopping:
-            raise Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
+            raise stopping()
         if self.waiting >= self.queue:
             raise Problem(429, f"{self.queue} requests wait for {self.served.name}; come again", {"retry-after": "1"})
         loop = asyncio.get_running_loop()
@@ -113,9 +113,9 @@ class Worker:
         return waiting.done
 
     def stop(self) -> None:
-        """Finish the step that is being done, and take no more."""
+        """Take no more; nobody waits for the step that is being done."""
         self._stopping = True
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _drain(self) -> None:
         """Work until nothing waits."""
@@ -229,3 +229,4 @@ def _resolve(one: _Waiting) -> None:
             one.done.set_exception(one.answer)
         else:
             one.done.set_result(one.answer)
+    one.answer = b""

@@ -3,18 +3,18 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from forecasting.service.asgi import Receive, Scope, Send, respond
+from forecasting.service.aside import Aside
 from forecasting.service.asking import Ask, diagnose_asked, parsed_query, predict_asked
 from forecasting.service.batching import Worker
 from forecasting.service.examples import Examples
-from forecasting.service.gate import Receive, Scope, Send, respond
 from forecasting.service.jobs import Job
 from forecasting.service.limits import Limits
-from forecasting.service.problems import Problem
+from forecasting.service.problems import Problem, stopping
 from forecasting.service.reading import read_upload
 from forecasting.service.schemas import ReadQuery
 from forecasting.service.shelf import Served, Shelf
@@ -27,6 +27,8 @@ AT_ONCE = 1 << 16
 """[bytes] of a body that is parsed at once; larger ones are parsed aside, while others are served."""
 READS = 8
 """Files that may wait to be read."""
+GIVEN_UP = 2
+"""Threads that may go on with a file after its time is over."""
 
 
 class Endpoints:
@@ -42,17 +44,22 @@ class Endpoints:
         self.workers = {each.address: Worker(each, limits.queue) for each in shelf.served}
         self.memory = Memory(limits.memory)
         self.stopping = False
-        self._aside = ThreadPoolExecutor(1, "parser")
-        self._reader = ThreadPoolExecutor(1, "reader")
+        self._aside = Aside("parser")
+        self._reader = Aside("reader")
+        self._given_up: list[Aside] = []
         self._reads = 0
 
-    def stop(self) -> None:
-        """Finish what was taken, and take no more."""
+    def leave(self) -> None:
+        """Say at `/ready` that the service will stop."""
         self.stopping = True
+
+    def stop(self) -> None:
+        """Take no more; nobody waits for what is still being done."""
+        self.leave()
         for worker in self.workers.values():
             worker.stop()
-        self._aside.shutdown()
-        self._reader.shutdown(cancel_futures=True)
+        for thread in (self._aside, self._reader):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /predict`."""
@@ -90,15 +97,25 @@ class Endpoints:
         if self._reads >= READS:
             raise Problem(429, f"{READS} files wait to be read; come again", {"retry-after": "2"})
         self._reads += 1
+        result = self._reader.submit(work)
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+                return await asyncio.wrap_future(result)
         except TimeoutError:
+            if result.running():
+                self._replace_reader()
             raise Problem(
                 503, f"the file was not read within {self.limits.seconds:g} s; send less at a time", {"retry-after": "5"}
             ) from None
         finally:
             self._reads -= 1
+
+    def _replace_reader(self) -> None:
+        """Let others' files be read by another thread, if not too many are busy with what nobody waits for any more."""
+        busy = [each for each in self._given_up if each.working]
+        if len(busy) < GIVEN_UP:
+            self._reader.shutdown(wait=False)
+            self._given_up, self._reader = [*busy, self._reader], Aside("reader")
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /models`."""
@@ -119,7 +136,7 @@ class Endpoints:
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /ready`."""
         if self.stopping:
-            raise Problem(503, "the service is stopping", {"retry-after": "5"})
+            raise stopping()
         await respond(send, 200, b'{"status":"ready"}', JSON)
 
     async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,27 +153,33 @@ class Endpoints:
         kind: str,
     ) -> None:
         """Take a body, ask the worker of its package, and send the answer, unless the client left meanwhile."""
+        answer = await self._answered(scope, receive, ask, written)
+        if answer is not None:
+            await respond(send, 200, answer, kind)
+
+    async def _answered(
+        self, scope: Scope, receive: Receive, ask: Callable[[bytes], Ask], written: Callable[[Job, Served], bytes]
+    ) -> bytes | None:
+        """The answer; None where the client left."""
         with Taken(scope, self.memory, self.limits) as taken:
             try:
                 body = await taken.body(receive)
-                asked = (
-                    ask(body)
-                    if len(body) <= AT_ONCE
-                    else await asyncio.get_running_loop().run_in_executor(self._aside, ask, body)
-                )
-                del body
-                worker = self.workers[asked.served.address]
-                done = worker.submit(asked.job, asked.size, lambda job: written(job, asked.served))
             except Gone:
-                return
+                return None
+            asked = (
+                ask(body) if len(body) <= AT_ONCE else await asyncio.get_running_loop().run_in_executor(self._aside, ask, body)
+            )
+            del body
+            taken.hold(asked.answer)
+            worker = self.workers[asked.served.address]
+            done = worker.submit(asked.job, asked.size, lambda job: written(job, asked.served))
             try:
-                answer = await awaited(done, receive, self.limits.seconds)
+                return await awaited(done, receive, self.limits.seconds)
             except Gone:
-                return
+                return None
             finally:
                 asked.job.left = True
                 done.cancel()
-        await respond(send, 200, answer, kind)
 
 
 async def _plain(send: Send, value: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The way in: who may come, how much they may bring, and a line for each who came."""
 
+import asyncio
 import hmac
 import ipaddress
 import json
@@ -8,17 +9,14 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from forecasting.service.asgi import App, Receive, Scope, Send
 from forecasting.service.counts import Counts
-from forecasting.service.problems import CONTENT_TYPE, Problem, unexpected
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from forecasting.service.problems import Problem, stopping, unexpected
+from forecasting.service.sending import Sending
+from forecasting.service.taking import Memory
 
 logger = logging.getLogger(__name__)
 OPEN = ("/", "/health", "/ready", "/favicon.ico")
@@ -41,6 +39,7 @@ class Gate:
         local: take only requests that are addressed to this machine by its own names, so that no page from elsewhere, whose
             name was made to point here, can ask (DNS rebinding).
         counts: of requests; direct: (method, path) -> an application that is called without asking `app` for the route.
+        memory: in which answers are counted until they are sent; leave: called when the process was told to end.
         quiet: write no line for each request.
     """
 
@@ -51,11 +50,13 @@ class Gate:
         counts: Counts,
         direct: Mapping[tuple[str, str], App],
         *,
+        memory: Memory,
+        leave: Callable[[], None],
         local: bool = True,
         quiet: bool = False,
     ) -> None:
         self.app, self.key, self.counts, self.direct = app, key.encode(), counts, direct
-        self.local, self.quiet = local, quiet
+        self.memory, self.leave, self.local, self.quiet = memory, leave, local, quiet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,31 +68,22 @@ class Gate:
         request_id = asked if _ID.fullmatch(asked) else secrets.token_hex(8)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         path, method = scope["path"], scope["method"]
-        status = 0
-        marks = [(b"x-request-id", request_id.encode()), *_SAFE]
-
-        async def marked(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *marks]
-            await send(message)
-
+        sending = Sending(send, [(b"x-request-id", request_id.encode()), *_SAFE], request_id, self.memory)
         self.counts.began()
         try:
             self._check(path, headers)
-            await self.direct.get((method, path), self.app)(scope, receive, marked)
+            await self.direct.get((method, path), self.app)(scope, receive, sending)
+        except asyncio.CancelledError:  # at the end of the service's patience
+            await sending.problem(stopping())
         except Exception as error:
             if not isinstance(error, Problem):
                 logger.exception("request %s failed in an unexpected way", request_id)
-            problem = error if isinstance(error, Problem) else unexpected()
-            if not status:
-                await respond(marked, problem.status, problem.body(request_id), CONTENT_TYPE, problem.headers)
+            await sending.problem(error if isinstance(error, Problem) else unexpected())
         finally:
             seconds = time.perf_counter() - start
-            self.counts.ended(path, method, status, seconds)
+            self.counts.ended(path, method, sending.status, seconds)
             if not self.quiet:
-                _line(request_id, method, path, status, seconds, scope.get("client"))
+                _line(request_id, method, path, sending.status, seconds, scope.get("client"))
 
     def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         if self.local:
@@ -118,17 +110,6 @@ def _is_local(name: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
-
-
-async def respond(
-    send: Send, status: int, body: bytes, content_type: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
-) -> None:
-    """Send a whole response."""
-    more = headers.items() if isinstance(headers, Mapping) else headers
-    raw = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    raw += [(name.encode(), value.encode()) for name, value in more]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _line(request_id: str, method: str, path: str, status: int, seconds: float, client: Any) -> None:

@@ -62,6 +62,11 @@ def too_large(what: str, found: int | float | str, most: int | float) -> Problem
     return Problem(413, f"the request has {found} {what}, this service takes at most {most}; send less at a time")
 
 
+def stopping() -> Problem:
+    """503 for a service that takes no more, or gives up what it took."""
+    return Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
+
+
 def unexpected() -> Problem:
     """500 for an error of the service itself."""
     return Problem(500, "the service failed in an unexpected way; its log says how")

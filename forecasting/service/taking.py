@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forecasting.service.gate import Receive
+from forecasting.service.asgi import Receive
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem, too_large
 
 DRAIN = 8
 """A body that is too large is still read, and thrown away, up to so many times the limit: many clients read no answer before
 they have sent everything."""
+SMALL = 1 << 16
+"""[bytes] of an answer that a connection takes at once, and that is not counted."""
 GLANCE = 0.02
 """[s] after which it is looked whether a client is still there."""
 
@@ -22,7 +24,7 @@ class Gone(Exception):
 
 @dataclass
 class Memory:
-    """Bytes of all bodies that are being read or waiting."""
+    """Bytes of all bodies that are being read or waiting, and of all answers that are expected or being sent."""
 
     most: int
     used: int = 0
@@ -31,15 +33,17 @@ class Memory:
         """Count further bytes.
 
         Raises:
-            Problem: 429 where there are too many.
+            Problem: 429 where there are too many, 413 where there never is room for so many.
         """
+        if size > self.most:
+            raise too_large("bytes to hold", size, self.most)
         if self.used + size > self.most:
-            raise Problem(429, "the service holds as many bodies as it may; come again", {"retry-after": "1"})
+            raise Problem(429, "the service holds as many bodies and answers as it may; come again", {"retry-after": "1"})
         self.used += size
 
 
 class Taken:
-    """The body of one request, counted for as long as it is used.
+    """The body of one request, counted for as long as it is used, and the answer that is expected.
 
     Args:
         scope: of the request; memory: of all; limits: of one.
@@ -54,6 +58,19 @@ class Taken:
 
     def __exit__(self, *_: object) -> None:
         self.memory.used -= self.size
+
+    def hold(self, size: int) -> None:
+        """Count the bytes of the answer before it is there, so that no work is done for one that there is no room for.
+
+        Raises:
+            Problem: as `Memory.take`.
+        """
+        if size <= SMALL:
+            return
+        if self.size + size > self.memory.most:
+            raise too_large("bytes to hold, with its answer", self.size + size, self.memory.most)
+        self.memory.take(size)
+        self.size += size
 
     async def body(self, receive: Receive) -> bytes:
         """Read it.

@@ -1,7 +1,11 @@
 """A service in this process, with untrained packages, and a way to ask it."""
 
 import asyncio
+import contextlib
 import json
+import re
+import socket
+import threading
 
 import httpx
 import numpy as np
@@ -13,6 +17,8 @@ from forecasting.inference.intervals import Calibration
 from forecasting.models import build_model
 from forecasting.packages import Package, save_package
 from forecasting.service.app import create_app
+from forecasting.service.limits import Limits
+from forecasting.service.server import Server, listening
 from forecasting.service.shelf import Served, Shelf
 from forecasting.testing.scenes import random_dataset, random_scene
 from forecasting.trajectories.normalization import Normalization
@@ -80,6 +86,43 @@ def ask(shelf):
 @pytest.fixture(scope="session")
 def asker():
     return Asker
+
+
+@contextlib.contextmanager
+def behind_a_socket(app, limits=None, drain=0.0):
+    """The application behind a real socket; its address, and the server."""
+    listener = listening("127.0.0.1", 0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # so that the system does not take whole answers
+    server = Server(app, 30, limits or Limits(), drain)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
+    finally:
+        server.should_exit = True
+        thread.join(60)
+
+
+@pytest.fixture(scope="session")
+def served():
+    return behind_a_socket
+
+
+@pytest.fixture(scope="session")
+def raw():
+    """A socket that has sent bytes to the service."""
+
+    def connected(url, sent=b"", buffer=None):
+        host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
+        connection = socket.socket()
+        if buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.settimeout(30)
+        connection.connect((host, int(port)))
+        connection.sendall(sent)
+        return connection
+
+    return connected
 
 
 def plain(nodes=4, frames=5, dim=3, seed=0, **more):

@@ -1,7 +1,6 @@
 """The client and a server on this machine: what comes back, who is asked again, who goes away, and how it ends."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -17,7 +16,6 @@ from itertools import pairwise
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from forecasting.cli.main import main
 from forecasting.errors import DataError, ForecastingError, UsageError
@@ -26,7 +24,6 @@ from forecasting.service.app import create_app
 from forecasting.service.carrying import TableCarrier
 from forecasting.service.client import Client
 from forecasting.service.scenes import plain_scene
-from forecasting.service.server import listening
 from forecasting.testing.scenes import random_scene
 
 
@@ -35,23 +32,9 @@ def scenes(count=5, **kind):
     return [random_scene(rng, f"scene-{index}", nodes=1 + index % 6, **kind) for index in range(count)]
 
 
-@contextlib.contextmanager
-def served(app):
-    """The application behind a real socket; its address."""
-    listener = listening("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-
-
 @pytest.fixture(scope="module")
-def url(shelf):
-    with served(create_app(shelf, quiet=True)) as address:
+def url(shelf, served):
+    with served(create_app(shelf, quiet=True)) as (address, _):
         yield address
 
 
@@ -106,27 +89,19 @@ def test_a_busy_service_is_asked_again(monkeypatch):
         Client("http://localhost", transport=Busy(99), patience=0.0).models()
 
 
-def test_the_key_is_sent(shelf):
+def test_the_key_is_sent(shelf, served):
     key = "a key of many letters"
-    with served(create_app(shelf, key=key, quiet=True)) as address:
+    with served(create_app(shelf, key=key, quiet=True)) as (address, _):
         assert len(Client(address, key).models()) == 3
         with pytest.raises(UsageError, match="a key is needed"):
             Client(address, "another key of letters").models()
 
 
-def raw(url, request):
-    """A socket that has sent bytes to the service."""
-    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
-    connection = socket.create_connection((host, int(port)), timeout=20)
-    connection.sendall(request)
-    return connection
-
-
-def test_those_who_leave_give_their_place_to_others(shelf, scene_of):
+def test_those_who_leave_give_their_place_to_others(shelf, served, raw, scene_of):
     app = create_app(shelf, quiet=True)
     slow = json.dumps({"residual": {"draws": 32}, "scenes": [scene_of(nodes=6, seed=seed) for seed in range(20)]}).encode()
     head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    with served(app) as address:
+    with served(app) as (address, _):
         for _ in range(12):
             raw(address, head % len(slow) + slow).close()
             raw(address, head % len(slow) + slow[:100]).close()

@@ -1,0 +1,165 @@
+"""Clients that owe something: a head, a body, the reading of an answer; and too many of them."""
+
+import contextlib
+import json
+import time
+
+import httpx
+import pytest
+
+from forecasting.service.app import create_app
+from forecasting.service.connections import SPARE
+from forecasting.service.limits import Limits
+from forecasting.service.problems import Problem
+from forecasting.service.taking import SMALL, Memory
+
+HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+POST = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+JSON = {"content-type": "application/json"}
+
+
+def received(connection):
+    """Everything, until the service ends the connection."""
+    found = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(1 << 16):
+            found += part
+    return found
+
+
+def healthy(connection):
+    """Whether the answer to HEALTH comes, and nothing else."""
+    found = b""
+    while not found.endswith(b'{"status":"ok"}') and (part := connection.recv(1 << 16)):
+        found += part
+    return found.startswith(b"HTTP/1.1 200 OK") and found.endswith(b'{"status":"ok"}')
+
+
+def until(true, seconds=30):
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert true()
+
+
+def large(scene_of, steps=60):
+    """A body whose answer is of some megabytes."""
+    return json.dumps({"every": 1, "scenes": [scene_of(nodes=100, frames=steps)]}).encode()
+
+
+OWING = {
+    "nothing at all": (b"", b""),
+    "half a head": (b"GET /health HTTP/1.1\r\nhost:", b""),
+    "half a second head": (HEALTH + b"G", b"200 OK"),
+    "a body after its answer": (HEALTH.replace(b"\r\n\r\n", b"\r\ncontent-length: 99\r\n\r\n") + b"x", b"200 OK"),
+}
+
+
+@pytest.mark.parametrize("case", OWING, ids=OWING.keys())
+def test_a_head_that_does_not_come(shelf, served, raw, case):
+    sent, answered = OWING[case]
+    limits = Limits(head=0.5)
+    with served(create_app(shelf, limits, quiet=True), limits) as (url, _):
+        connection = raw(url, sent[:-1])
+        time.sleep(0.1)
+        connection.sendall(sent[-1:])
+        assert answered in received(connection)
+
+
+def test_a_head_that_dribbles(shelf, served, raw):
+    limits = Limits(head=0.5)
+    with served(create_app(shelf, limits, quiet=True), limits) as (url, _):
+        connection = raw(url, b"GET /he")
+        ended = False
+        for _ in range(300):
+            try:
+                connection.sendall(b"a")
+            except ConnectionError:
+                ended = True
+                break
+            time.sleep(0.05)
+        assert ended
+
+
+def test_answers_that_take_long_and_clients_that_pause_are_no_debt(shelf, served, raw):
+    limits = Limits(head=0.5)
+    with served(create_app(shelf, limits, quiet=True), limits) as (url, _):
+        connection = raw(url, HEALTH)
+        for _ in range(2):
+            assert healthy(connection)
+            time.sleep(1.8)
+            connection.sendall(HEALTH)
+
+
+def test_an_answer_that_is_not_read(shelf, served, raw, scene_of):
+    """It is counted until it is sent, keeps others out where there is no room for theirs, and is dropped at the end."""
+    body, limits = large(scene_of), Limits(sending=2.0, memory=16 << 20)
+    app = create_app(shelf, limits, quiet=True)
+    with served(app, limits) as (url, _):
+        whole = httpx.post(f"{url}/predict", content=body, headers=JSON, timeout=60)
+        assert (whole.status_code, app.memory.used) == (200, 0)
+        silent = [raw(url, POST % len(body) + body, buffer=4096) for _ in range(2)]
+        until(lambda: app.memory.used >= len(whole.content))
+        assert healthy(raw(url, HEALTH))
+        until(lambda: app.memory.used == 0)
+        until(lambda: "forecast_requests_open 1.0" in httpx.get(f"{url}/metrics").text)
+        for each in silent:
+            assert len(received(each)) < len(whole.content)
+        assert httpx.post(f"{url}/predict", content=body, headers=JSON, timeout=60).content == whole.content
+
+
+def test_an_answer_that_is_read_slowly_but_whole(shelf, served, raw, scene_of):
+    body = large(scene_of)
+    with served(create_app(shelf, quiet=True)) as (url, _):
+        connection = raw(
+            url, (POST % len(body)).replace(b"content-type", b"connection: close\r\ncontent-type", 1) + body, buffer=4096
+        )
+        time.sleep(1.5)
+        head, _, content = received(connection).partition(b"\r\n\r\n")
+        assert b"200 OK" in head
+        assert len(json.loads(content)["forecasts"]) == 58
+
+
+def test_no_room_for_an_answer(shelf, asker, scene_of):
+    """Where it is known before, nothing is computed; where it is not, a problem goes out in its place."""
+    body = large(scene_of)
+    memory = len(body) + 1_000_000
+    app = create_app(shelf, Limits(memory=memory), quiet=True)
+    ask = asker(app)
+    assert ask("POST", "/predict", content=body, headers=JSON).status_code == 413
+    assert 'forecast_model_batches_total{package="' + shelf.served[0].address + '"} 0.0' in ask("GET", "/metrics").text
+    app.memory.used = memory - 10
+    assert ask("GET", "/health").status_code == 200
+    full = ask("GET", "/viewer/three/three.min.js")
+    assert (full.status_code, full.json()["request_id"]) == (429, full.headers["x-request-id"])
+    app.memory.used = 0
+    assert len(ask("GET", "/viewer/three/three.min.js").content) > SMALL
+    assert app.memory.used == 0
+
+
+def test_memory_says_what_helps():
+    memory = Memory(100)
+    memory.take(60)
+    for size, status in ((50, 429), (101, 413)):
+        with pytest.raises(Problem) as found:
+            memory.take(size)
+        assert found.value.status == status
+    assert memory.used == 60
+
+
+def test_too_many_connections(shelf, served, raw):
+    limits = Limits(connections=3)
+    with served(create_app(shelf, limits, quiet=True), limits) as (url, server):
+        first = [raw(url) for _ in range(3)]
+        until(lambda: len(server.server_state.connections) == 3)
+        head, _, problem = received(raw(url, HEALTH)).partition(b"\r\n\r\n")
+        assert b"503" in head
+        assert b"application/problem+json" in head
+        assert json.loads(problem)["status"] == 503
+        more = [raw(url) for _ in range(SPARE + 1)]
+        assert received(more[-1]) == b""
+        for each in (*more, *first[1:]):
+            each.close()
+        until(lambda: len(server.server_state.connections) == 1)
+        assert httpx.get(f"{url}/health").status_code == 200
