@@ -120,7 +120,9 @@ class ModelAnswer(BaseModel):
     node_types: list[str]
     edge_types: list[str]
     fields: dict[str, dict[str, Any]]
+    calibrated: bool
     levels: list[float]
+    joint: bool
     symmetry: dict[str, Any] | None
 
 

@@ -77,7 +77,9 @@ class Served:
             "node_types": list(known.node_types),
             "edge_types": list(known.edge_types[: len(known.edge_types) - extra]),
             "fields": {name: dict(about) for name, about in package.fields.items()},
+            "calibrated": package.calibration is not None,
             "levels": [float(level) for level in calibration.get("levels", ())],
+            "joint": calibration.get("joint") is not None,
             "symmetry": None if package.symmetry is None else dict(package.symmetry),
         }
 
@@ -108,13 +110,14 @@ class Shelf:
         """
         if wanted is None:
             return self.served[0]
-        name, _, digest = wanted.partition("@")
-        found = [each for each in self.served if each.name == name and each.digest.startswith(digest)]
+        name, _, digest = wanted.rpartition("@")
+        found = [each for each in self.served if each.name == wanted]
+        found += [each for each in self.served if name and each.name == name and each.digest.startswith(digest)]
         if not found:
-            known = [each.address if "@" in wanted else each.name for each in self.served]
+            known = [each.address if name else each.name for each in self.served]
             raise Problem(404, f"no package '{wanted[:100]}' is served; {did_you_mean(wanted[:100], set(known))}")
         if len(found) > 1:
-            raise Problem(422, f"'{wanted}' could be {' or '.join(each.address for each in found)}; say which")
+            raise Problem(422, f"'{wanted[:100]}' could be {' or '.join(each.address for each in found)}; say which")
         return found[0]
 
     def plain(self) -> dict[str, Any]:
