@@ -52,6 +52,17 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
         thread.join()
 
 
+def with_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Each item, and whether it is the last one."""
+    before: list[T] = []
+    for item in items:
+        if before:
+            yield before.pop(), False
+        before.append(item)
+    for item in before:
+        yield item, True
+
+
 class WriteBehind:
     """Calls functions one after the other in another thread, with at most `depth` of them waiting.
 

@@ -11,7 +11,7 @@ from forecasting.inference.shard_folder import Done, Shard, ShardFolder, Task
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.ingest import IngestOptions
 from forecasting.trajectories.reading import SceneNames
-from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.scene_block import Scenes
 from forecasting.trajectories.validation import Finding
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def forecasts(predictor: "Predictor", job: Job, pieces: Sequence[Piece], note: N
     """
     if not all(isinstance(piece, DatasetPiece) for piece in pieces):
         names = SceneNames()
-        raw = (names.unique(scene) for piece in pieces for scene in piece.scenes(job.read))
+        raw = names.unique_all(item for piece in pieces for item in piece.scenes(job.read))
         yield from predictor.batches(_counted(job.prepared(raw, note), read), job.anchors(), job.interval)
         return
     for piece in pieces:
@@ -170,7 +170,7 @@ def _shard(folder: ShardFolder, name: str, batches: Iterator["ForecastBatch"]) -
     return shard
 
 
-def _counted(scenes: Iterator[Trajectory], read: Tell) -> Iterator[Trajectory]:
-    for scene in scenes:
-        yield scene
-        read(int(scene.valid.size))
+def _counted(items: Iterator[Scenes], read: Tell) -> Iterator[Scenes]:
+    for item in items:
+        yield item
+        read(int(item.valid.size))

@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecasting.inference.forecast import Forecast, region_columns
-from forecasting.inference.labels import Labels
 from forecasting.inference.regions import Regions
+from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int

@@ -1,17 +1,20 @@
 """What a batch prediction does, said in plain values that go to other processes and into hashes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from forecasting.errors import PackageError, UsageError
 from forecasting.files import content_hash
 from forecasting.inference.regions import Interval
-from forecasting.trajectories.ingest import IngestOptions, prepare
-from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.ingest import IngestOptions, prepare_all
+from forecasting.trajectories.scene_block import SceneBlock, Scenes
 from forecasting.trajectories.validation import Finding
 from forecasting.version import __version__
 
@@ -97,20 +100,26 @@ class Job:
 
         return Anchors(self.every)
 
-    def prepared(self, raw: Iterator[Trajectory], note: Callable[[Finding], None]) -> Iterator[Trajectory]:
-        """Scenes as they are read, validated and brought to the wished form; see `prepare`."""
-        return (scene for scene in (prepare(one, self.read, note) for one in raw) if scene is not None)
+    def prepared(self, raw: Iterable[Scenes], note: Callable[[Finding], None]) -> Iterator[Scenes]:
+        """Scenes as they are read, validated and brought to the wished form; see `prepare_all`."""
+        return prepare_all(raw, self.read, note)
 
-    def parts(self, scenes: Iterator[Trajectory]) -> Iterator[tuple[int, Iterator[Trajectory]]]:
+    def parts(self, items: Iterable[Scenes]) -> Iterator[tuple[int, Iterator[Scenes]]]:
         """(number, scenes) of each shard; what is not taken of a part is read and left out."""
+        return ((number, (item for _, item in found)) for number, found in groupby(self._numbered(items), itemgetter(0)))
+
+    def _numbered(self, items: Iterable[Scenes]) -> Iterator[tuple[int, Scenes]]:
+        """Scenes with the numbers of their shards; a block is cut where one ends."""
         before = 0
-
-        def number(scene: Trajectory) -> int:
-            nonlocal before
-            found, before = before // self.part, before + int(scene.valid.size)
-            return found
-
-        return groupby(scenes, number)
+        for item in items:
+            if isinstance(item, SceneBlock):
+                number = (before + item.starts[:-1]) // self.part
+                ends = [*(np.flatnonzero(np.diff(number)) + 1).tolist(), len(item)]
+                for first, last in zip([0, *ends], ends, strict=False):
+                    yield int(number[first]), item.part(first, last)
+            else:
+                yield before // self.part, item
+            before += item.valid.size
 
 
 def package_digest(folder: str | Path) -> str:

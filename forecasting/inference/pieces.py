@@ -13,9 +13,9 @@ from forecasting.inference.places import file_system
 from forecasting.trajectories.dataset import Dataset, Manifest
 from forecasting.trajectories.formats import FORMATS, ReadOptions
 from forecasting.trajectories.ingest import IngestOptions, source_files
-from forecasting.trajectories.reading import DOCUMENTS, SceneNames, read_trajectories, reader_named, trajectory_files
+from forecasting.trajectories.reading import DOCUMENTS, SceneNames, read_scenes, reader_named, trajectory_files
 from forecasting.trajectories.remote import is_url, local_copies
-from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.scene_block import Scenes
 
 ALONE = (".parquet", ".pq", ".csv", ".npz", ".ndjson", ".xyz", ".extxyz")
 """Endings of files that need no second file beside them."""
@@ -50,8 +50,8 @@ class Piece(Protocol):
     def content(self) -> str:
         """Hash of the content."""
 
-    def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
-        """Its scenes as they are read, one after the other."""
+    def scenes(self, options: IngestOptions) -> Iterator[Scenes]:
+        """Its scenes as they are read, one after the other or many at once."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,9 @@ class FilePiece:
         """Of the file and what may belong to it; see `Piece.content`."""
         return content_hash(_files(self.path, self.format))
 
-    def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
+    def scenes(self, options: IngestOptions) -> Iterator[Scenes]:
         """See `Piece.scenes`."""
-        names = SceneNames()
-        return map(names.unique, FORMATS[self.format].read(self.path, options.read))
+        return SceneNames().unique_all(FORMATS[self.format].blocks(self.path, options.read))
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,9 @@ class UrlPiece:
         with local_copies(self.name) as local:
             return content_hash(local.paths)
 
-    def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
+    def scenes(self, options: IngestOptions) -> Iterator[Scenes]:
         """See `Piece.scenes`."""
-        return read_trajectories(self.name, options.read, options.format)
+        return read_scenes(self.name, options.read, options.format)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class DatasetPiece:
         """See `Piece.content`."""
         return self.hash
 
-    def scenes(self, options: IngestOptions) -> Iterator[Trajectory]:
+    def scenes(self, options: IngestOptions) -> Iterator[Scenes]:
         """See `Piece.scenes`."""
         return map(self.dataset().trajectory, range(self.first, self.last))
 

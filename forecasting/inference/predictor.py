@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 
 from forecasting.errors import NumericalError, PackageError, UsageError
 from forecasting.inference.answers import Answers
+from forecasting.inference.block_group import groups_of
 from forecasting.inference.buckets import Limits, expected_edges
 from forecasting.inference.feedback import likeliest
 from forecasting.inference.filling import filled
 from forecasting.inference.forecast import Forecast
 from forecasting.inference.forecasts import ForecastBatch
+from forecasting.inference.group import Group
 from forecasting.inference.intervals import Calibration
 from forecasting.inference.memory import check_memory
 from forecasting.inference.regions import Interval, Regions
-from forecasting.inference.scenes import SceneGroup, scene_groups
-from forecasting.inference.stored import StoredGroup, stored_groups
+from forecasting.inference.stored import stored_groups
 from forecasting.models.heads import Hypotheses
 from forecasting.packages.package import Package
 from forecasting.trajectories.cutting import cut_windows
 from forecasting.trajectories.dataset import Dataset
-from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.scene_block import Scenes
 from forecasting.trajectories.windows import Int, WindowBatch
 
 Float = NDArray[np.float64]
@@ -40,10 +41,21 @@ class Anchors:
 
     every: int | None = None
 
-    def of(self, scene: int, past: int, frames: int) -> Int:
-        """(W, 2) scene and frame; a history shorter than the model's is masked where only the last frame is wanted."""
-        chosen = np.array([frames - 1]) if self.every is None else np.arange(past, frames, self.every)
-        return np.stack([np.full_like(chosen, scene), chosen], axis=1)
+    def counts(self, past: int, frames: Int) -> Int:
+        """(S,) how many there are in scenes of so many frames each."""
+        return np.ones_like(frames) if self.every is None else np.maximum(-(-(frames - past) // self.every), 0)
+
+    def of(self, scenes: Int, past: int, frames: Int) -> Int:
+        """(W, 2) scene and frame; a history shorter than the model's is masked where only the last frame is wanted.
+
+        Args:
+            scenes: (S,) numbers; past: frames before an anchor with a whole history; frames: (S,) of each scene.
+        """
+        if self.every is None:
+            return np.stack([scenes, frames - 1], axis=1)
+        counts = self.counts(past, frames)
+        number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.stack([np.repeat(scenes, counts), past + number * self.every], axis=1)
 
 
 class Predictor:
@@ -132,7 +144,7 @@ class Predictor:
         return Hypotheses(found.displacement[:nodes], found.weights[: len(windows)], scale)
 
     def batches(
-        self, scenes: Iterable[Trajectory], anchors: Anchors | None = None, interval: Interval | None = None
+        self, scenes: Iterable[Scenes], anchors: Anchors | None = None, interval: Interval | None = None
     ) -> Iterator[ForecastBatch]:
         """Forecast scenes in their order, many windows at once, with bounded memory.
 
@@ -146,9 +158,8 @@ class Predictor:
             NumericalError: if a forecast is not finite.
         """
         chosen = anchors or Anchors()
-        extra = len(self.builder.topology.extra_types)
-        for group in scene_groups(scenes):
-            yield from self._group(SceneGroup.of(group, self.package, extra), chosen, interval)
+        for group in groups_of(scenes, self.package, len(self.builder.topology.extra_types)):
+            yield from self._group(group, chosen, interval)
 
     def stored(
         self, dataset: Dataset, first: int, last: int, anchors: Anchors | None = None, interval: Interval | None = None
@@ -164,16 +175,16 @@ class Predictor:
         return (batch for group in groups for batch in self._group(group, anchors or Anchors(), interval))
 
     def trajectories(
-        self, scenes: Iterable[Trajectory], anchors: Anchors | None = None, interval: Interval | None = None
+        self, scenes: Iterable[Scenes], anchors: Anchors | None = None, interval: Interval | None = None
     ) -> Iterator[Forecast]:
         """Forecast scenes one after the other; positions come back as the scene's own numbers. See `batches`."""
         for batch in self.batches(scenes, anchors, interval):
             yield from batch
 
-    def _group(self, group: SceneGroup | StoredGroup, anchors: Anchors, interval: Interval | None) -> Iterator[ForecastBatch]:
+    def _group(self, group: Group, anchors: Anchors, interval: Interval | None) -> Iterator[ForecastBatch]:
         rows, past = group.rows, self.package.window.past
         frames = np.diff(rows.grid_offsets)
-        wanted = np.concatenate([anchors.of(scene, past, frames[scene]) for scene in group.members])
+        wanted = anchors.of(group.members, past, frames[group.members])
         first = (rows.grid_offsets[wanted[:, 0]] + wanted[:, 1]) * rows.node_stride
         nodes = np.searchsorted(rows.key, first + rows.node_stride) - np.searchsorted(rows.key, first)
         wanted, nodes = wanted[nodes > 0], nodes[nodes > 0]
@@ -182,7 +193,7 @@ class Predictor:
             windows = cut_windows(rows, self.package.fields, self.package.window, wanted[part])
             yield self._batch(group, windows, interval)
 
-    def _batch(self, group: SceneGroup | StoredGroup, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
+    def _batch(self, group: Group, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
         check_memory(windows, self.builder, self.model, group.where(windows.scene[0]))
         answers = self.answers(windows)
         regions = {} if interval is None else self.regions(answers, windows, interval)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import DataError, UsageError
-from forecasting.inference.labels import Labels
+from forecasting.inference.fields import known_fields
 from forecasting.packages.package import Package
 from forecasting.symmetry.transforms import Orthogonal, rotation_about
+from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.memory_map import MemoryMap, rows_of
 from forecasting.trajectories.trajectory import Frame, Source, Trajectory
 from forecasting.trajectories.units import Unit, conversion
@@ -26,19 +27,17 @@ ENTRIES_PER_GROUP = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class SceneGroup:
-    """Scenes of one dimension, unit, frame, kind of node id and set of fields, together until they fill a batch.
+    """Scenes of one dimension, unit, frame, kind of node id and set of fields, together until they fill a batch; see `Group`.
 
     Attributes:
         scenes: as they were read.
         rows: the same in the package's unit and frame, as flat arrays.
-        factor: package units per unit of the scenes.
-        turn: from the scenes' frame to the package's, None where they agree.
+        back_to: the numbers of the file.
     """
 
     scenes: tuple[Trajectory, ...]
     rows: MemoryMap
-    factor: float
-    turn: Orthogonal | None
+    back_to: "WayBack"
 
     @classmethod
     def of(cls, scenes: Sequence[Trajectory], package: Package, extra_types: int) -> "SceneGroup":
@@ -53,7 +52,7 @@ class SceneGroup:
         """
         for scene in scenes:
             _check(scene, package)
-        factor, turn = _conversion(scenes[0], package)
+        factor, turn = conversion_of(scenes[0].unit, scenes[0].frame, package, _where(scenes[0]))
         known = package.schema
         inner = [_known_only(scene, package) for scene in scenes]
         if factor != 1.0 or scenes[0].unit.name != package.unit:
@@ -64,48 +63,46 @@ class SceneGroup:
         rows = rows_of(inner, known.node_types, own_edges)
         several = np.array([len(scene.time) > 1 for scene in scenes])
         check_rates(lambda index: _where(scenes[index]), rows.dt, several, package)
-        return cls(tuple(scenes), rows, factor, turn)
+        return cls(tuple(scenes), rows, WayBack(scenes[0].unit, factor, turn))
 
     def where(self, scene: int) -> str:
-        """File and name of a scene, for messages."""
+        """See `Group`."""
         return _where(self.scenes[scene])
 
     def back(self, positions: Float) -> Float:
-        """(..., D) in the package's unit and frame -> numbers of the file."""
-        if self.turn is not None:
-            positions = Orthogonal(self.turn.matrix.T).act(positions, "1o", translates=True)
-        return self.scenes[0].unit.to_file(positions / self.factor)
+        """See `Group`."""
+        return self.back_to(positions)
 
     @cached_property
     def way_back(self) -> Float:
-        """(D, D) the matrix of `back`, for columns of coordinates."""
-        return self.back(np.eye(self.scenes[0].dim)).T
+        """See `Group`."""
+        return self.back_to.matrix(self.scenes[0].dim)
 
     @property
     def members(self) -> Int:
-        """(S,) numbers of the scenes."""
+        """See `Group`."""
         return np.arange(len(self.scenes))
 
     @property
     def unit(self) -> Unit:
-        """Of the files."""
+        """See `Group`."""
         return self.scenes[0].unit
 
     @property
     def frame(self) -> Frame:
-        """Of the files."""
+        """See `Group`."""
         return self.scenes[0].frame
 
     def name(self, scene: int) -> str:
-        """Of scene number `scene`."""
+        """See `Group`."""
         return self.scenes[scene].scene
 
     def source(self, scene: int) -> Source:
-        """Where it came from."""
+        """See `Group`."""
         return self.scenes[scene].source
 
     def labels(self, member: Int) -> tuple[Labels, Labels]:
-        """Ids and types of nodes as in the files; nodes are counted through all scenes."""
+        """See `Group`."""
         return self._ids[member], self._types[member]
 
     @cached_property
@@ -134,17 +131,43 @@ def scene_groups(scenes: Iterable[Trajectory]) -> Iterator[list[Trajectory]]:
         yield group
 
 
+@dataclass(frozen=True)
+class WayBack:
+    """From the package's unit and frame to the numbers of a file.
+
+    Attributes:
+        unit: of the file; factor: package units per unit of the file.
+        turn: from the file's frame to the package's, None where they agree.
+    """
+
+    unit: Unit
+    factor: float
+    turn: Orthogonal | None
+
+    def __call__(self, positions: Float) -> Float:
+        """(..., D) -> the same shape."""
+        if self.turn is not None:
+            positions = Orthogonal(self.turn.matrix.T).act(positions, "1o", translates=True)
+        return self.unit.to_file(positions / self.factor)
+
+    def matrix(self, dim: int) -> Float:
+        """(D, D) of the same, for columns of coordinates."""
+        return self(np.eye(dim)).T
+
+
+def where(source: Source, name: str) -> str:
+    """File and name of a scene, for messages."""
+    return f"{source.path or 'input'}: scene '{name}'"
+
+
 def _where(scene: Trajectory) -> str:
-    return f"{scene.source.path or 'input'}: scene '{scene.scene}'"
+    return where(scene.source, scene.scene)
 
 
 def _check(scene: Trajectory, package: Package) -> None:
     known = package.schema
     if scene.dim != known.dim:
         raise DataError(f"{_where(scene)} has {scene.dim} coordinates; the model was trained on {known.dim}")
-    missing = sorted(set(package.fields) - set(scene.fields))
-    if missing:
-        raise DataError(f"{_where(scene)} lacks the field '{missing[0]}', which the model was trained with; add it to the file")
     if unknown := sorted(set(_types(scene, known.node_types).tolist()) - set(known.node_types)):
         raise DataError(f"{_where(scene)} has nodes of type '{unknown[0]}'; the model knows {', '.join(known.node_types)}")
     if len(scene.time) == 1 and package.window.history > 1:
@@ -171,10 +194,11 @@ def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool
 
 
 def _known_only(scene: Trajectory, package: Package) -> Trajectory:
-    """The scene with types that the model knows, and without connections of types that it does not know."""
+    """The scene with types and fields as the model knows them, and without connections of types that it does not know."""
     types = _types(scene, package.schema.node_types)
-    if not np.array_equal(types, scene.node_types):
-        scene = replace(scene, node_types=types)
+    fields = known_fields(scene, package.fields, _where(scene))
+    if fields != scene.fields or not np.array_equal(types, scene.node_types):
+        scene = replace(scene, node_types=types, fields=fields)
     known = np.isin(scene.edge_types, package.schema.edge_types) if len(scene.edges) else np.ones(0, dtype=bool)
     if known.all():
         return scene
@@ -189,18 +213,24 @@ def _types(scene: Trajectory, known: Sequence[str]) -> NDArray[np.str_]:
     return ids if not np.isin(scene.node_types, known).all() and np.isin(ids, known).all() else scene.node_types
 
 
-def _conversion(scene: Trajectory, package: Package) -> tuple[float, Orthogonal | None]:
+def conversion_of(unit: Unit, frame: Frame, package: Package, said: str) -> tuple[float, Orthogonal | None]:
+    """Package units per unit of a file, and the turn from its frame to the package's, None where they agree.
+
+    Args:
+        unit, frame: of the file; said: which scene, for messages.
+
+    Raises:
+        UsageError: if one cannot be converted.
+    """
     try:
-        factor = conversion(scene.unit.name, package.unit)
+        factor = conversion(unit.name, package.unit)
     except UsageError as error:
-        raise UsageError(f"{_where(scene)} is in {scene.unit.name}, the model in {package.unit}: {error}") from None
-    if scene.frame.handedness != package.frame.handedness:
-        raise UsageError(
-            f"{_where(scene)} has a {scene.frame.handedness}-handed frame, the model a {package.frame.handedness}-handed one"
-        )
-    if scene.frame.up in (package.frame.up, "none") or package.frame.up == "none":
+        raise UsageError(f"{said} is in {unit.name}, the model in {package.unit}: {error}") from None
+    if frame.handedness != package.frame.handedness:
+        raise UsageError(f"{said} has a {frame.handedness}-handed frame, the model a {package.frame.handedness}-handed one")
+    if frame.up in (package.frame.up, "none") or package.frame.up == "none":
         return factor, None
-    return factor, Orthogonal(_between(scene.frame.up_vector, package.frame.up_vector), "up axis")
+    return factor, Orthogonal(_between(frame.up_vector, package.frame.up_vector), "up axis")
 
 
 def _between(source: Float | None, target: Float | None) -> Float:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.inference.labels import Labels
 from forecasting.inference.scenes import check_rates
 from forecasting.packages.package import Package
 from forecasting.trajectories.dataset import Dataset
+from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.memory_map import MemoryMap
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit

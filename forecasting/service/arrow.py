@@ -2,23 +2,20 @@
 
 import struct
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from forecasting.inference.fields import known_fields
 from forecasting.packages.package import Package
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem, too_large
 from forecasting.service.schemas import PredictQuery
-from forecasting.symmetry.transforms import irreps_dim
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.formats.arrow_table import scenes_of_table
-from forecasting.trajectories.trajectory import Field, Trajectory
+from forecasting.trajectories.trajectory import Trajectory
 
 NAME = "the table"
-_components = lru_cache(irreps_dim)
 
 
 def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, limits: Limits) -> list[Trajectory]:
@@ -54,7 +51,7 @@ def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, li
                 raise too_large(what, count, most)
         if np.isinf(scene.positions).any():
             raise Problem(422, f"scene '{scene.scene}': positions must be finite numbers, or null")
-        fields = _known(scene, package)
+        fields = known_fields(scene, package.fields, f"scene '{scene.scene}'")
         found.append(scene if fields == scene.fields else replace(scene, fields=fields))
     return found
 
@@ -110,32 +107,3 @@ def _member(raw: bytes, table: int, number: int) -> int:
 
 def _pointed(raw: bytes, place: int) -> int:
     return place + int(struct.unpack_from("<I", raw, place)[0])
-
-
-def _known(scene: Trajectory, package: Package) -> dict[str, Field]:
-    """The fields that the package knows, constant in time or not as it knows them."""
-    found = {}
-    for name, about in package.fields.items():
-        item = scene.fields.get(name)
-        if item is None:
-            continue
-        if item.values.shape[-1] != _components(about["irreps"], scene.dim):
-            raise Problem(
-                422, f"scene '{scene.scene}': field '{name}' has {item.values.shape[-1]} columns, expected {about['irreps']}"
-            )
-        values = item.values
-        if about["per_frame"] and not item.per_frame:
-            values = np.repeat(values[None], len(scene.time), axis=0)
-        elif item.per_frame and not about["per_frame"]:
-            values = _constant(values, f"scene '{scene.scene}': field '{name}'")
-        found[name] = item if values is item.values else replace(item, values=values)
-    return found
-
-
-def _constant(values: NDArray[np.float64], where: str) -> NDArray[np.float64]:
-    """(N, C) of (T, N, C) values that do not change in time, where they are known."""
-    known = ~np.isnan(values)
-    first = np.take_along_axis(values, known.argmax(axis=0)[None], axis=0)
-    if ((values != first) & known).any():
-        raise Problem(422, f"{where} changes in time; the model was trained with one value for each node")
-    return first[0]

@@ -62,7 +62,7 @@ class Job:
         if self.anchors.every is None:
             return Size(len(nodes), int(nodes.sum()), int(edges.sum()), int(edges.max()))
         past = served.package.window.past
-        windows = np.array([len(self.anchors.of(0, past, len(scene.time))) for scene in self.scenes])
+        windows = self.anchors.counts(past, np.array([len(scene.time) for scene in self.scenes]))
         return Size(int(windows.sum()), int(windows @ nodes), int(windows @ edges), int(edges.max()))
 
     def steps(self, served: Served) -> Iterator[None]:

@@ -119,7 +119,7 @@ def _windows(served: Served, scenes: Sequence[Trajectory], anchors: Anchors) -> 
     group = SceneGroup.of(next(scene_groups(scenes)), package, len(topology.extra_types))
     rows = group.rows
     frames = np.diff(rows.grid_offsets)
-    wanted = np.concatenate([anchors.of(scene, package.window.past, count) for scene, count in enumerate(frames)])
+    wanted = anchors.of(np.arange(len(frames)), package.window.past, frames)
     first = (rows.grid_offsets[wanted[:, 0]] + wanted[:, 1]) * rows.node_stride
     nodes = np.searchsorted(rows.key, first + rows.node_stride) - np.searchsorted(rows.key, first)
     wanted, nodes = wanted[nodes > 0], nodes[nodes > 0]

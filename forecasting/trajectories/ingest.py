@@ -1,7 +1,7 @@
 """From files to a data set: read, validate, write, and say where everything came from."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -12,11 +12,13 @@ from forecasting.allocator import share_freed_memory
 from forecasting.errors import DataError, UsageError
 from forecasting.files import content_hash, text_hash
 from forecasting.plain import pick
+from forecasting.trajectories.block_checks import clean
 from forecasting.trajectories.dataset import Dataset, write_manifest
 from forecasting.trajectories.formats import ReadOptions, ScatteredRowsError
 from forecasting.trajectories.reading import SceneNames, read_trajectories, reader_named, trajectory_files
 from forecasting.trajectories.remote import LocalPaths, local_copies
 from forecasting.trajectories.resampling import resample
+from forecasting.trajectories.scene_block import SceneBlock, Scenes, runs
 from forecasting.trajectories.shards import ShardWriter
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.unfinished import unfinished_folder
@@ -95,6 +97,22 @@ def prepare(raw: Trajectory, options: IngestOptions, note: Callable[[Finding], N
     if options.types != "type":
         scene = replace(scene, node_types=TYPES_FROM[options.types](scene))
     return resample(scene, options.resample) if options.resample else scene
+
+
+def prepare_all(raw: Iterable[Scenes], options: IngestOptions, note: Callable[[Finding], None]) -> Iterator[Scenes]:
+    """`prepare` scenes one after the other; those of a block in which there is nothing to find stay together."""
+    as_they_are = replace(options, read=ReadOptions(), format="") == IngestOptions()
+    for item in raw:
+        if isinstance(item, SceneBlock) and as_they_are:
+            for first, last, nothing_found in runs(clean(item)):
+                part = item.part(first, last)
+                yield from (part,) if nothing_found else _each(part, options, note)
+        else:
+            yield from _each(item if isinstance(item, SceneBlock) else (item,), options, note)
+
+
+def _each(scenes: Iterable[Trajectory], options: IngestOptions, note: Callable[[Finding], None]) -> Iterator[Trajectory]:
+    return (scene for scene in (prepare(raw, options, note) for raw in scenes) if scene is not None)
 
 
 def prepared(paths: Sequence[str | Path], options: IngestOptions, note: Callable[[Finding], None]) -> Iterator[Trajectory]:

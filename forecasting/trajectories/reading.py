@@ -7,7 +7,9 @@ from pathlib import Path
 
 from forecasting.errors import DataError, UsageError
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
-from forecasting.trajectories.remote import local_copies
+from forecasting.trajectories.name_set import NameSet
+from forecasting.trajectories.remote import LocalPaths, local_copies
+from forecasting.trajectories.scene_block import SceneBlock, Scenes, one_by_one
 from forecasting.trajectories.trajectory import Trajectory
 
 HEAD = 1 << 16
@@ -55,6 +57,13 @@ def read_trajectories(
         DataError: if a file is missing or unreadable, nothing is found, or two scenes have one name even so.
         UsageError: if the user must say something that a file does not.
     """
+    return one_by_one(read_scenes(paths, options, format))
+
+
+def read_scenes(
+    paths: str | Path | Iterable[str | Path], options: ReadOptions | None = None, format: str = ""
+) -> Iterator[Scenes]:
+    """The same scenes, many at once where a format keeps many small ones; see `read_trajectories`."""
     options = options or ReadOptions()
     return _read(paths, options, reader_named(format, options))
 
@@ -99,7 +108,7 @@ class SceneNames:
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = set(taken)
+        self._taken = NameSet(list(taken))
 
     def unique(self, scene: Trajectory) -> Trajectory:
         """The scene, called ``STEM/NAME`` after its file where an earlier one has its name.
@@ -114,6 +123,20 @@ class SceneNames:
             raise DataError(f"{scene.source.path}: scene '{named.scene}' exists already; rename one of the files or scenes")
         self._taken.add(named.scene)
         return named
+
+    def unique_all(self, items: Iterable[Scenes]) -> Iterator[Scenes]:
+        """The same for many; a block stays one up to the first name that an earlier scene has."""
+        for item in items:
+            if not isinstance(item, SceneBlock):
+                yield self.unique(item)
+                continue
+            first = self._taken.add_new(item.names)
+            if first is None:
+                yield item
+                continue
+            if first:
+                yield item.part(0, first)
+            yield from map(self.unique, item.part(first, len(item)))
 
 
 def write_trajectories(path: str | Path, trajectories: Iterable[Trajectory], format: str = "") -> None:
@@ -168,14 +191,17 @@ def _encoding_hint(path: Path) -> str:
     return ""
 
 
-def _read(paths: str | Path | Iterable[str | Path], options: ReadOptions, chosen: Format | None) -> Iterator[Trajectory]:
-    names = SceneNames()
+def _read(paths: str | Path | Iterable[str | Path], options: ReadOptions, chosen: Format | None) -> Iterator[Scenes]:
     with local_copies(paths) as local:
-        for path, reader in trajectory_files(local.paths, chosen):
-            for scene in reader.read(path, options):
-                path_given = local.name_of(scene.source.path)
-                same = path_given == scene.source.path
-                yield names.unique(scene if same else replace(scene, source=replace(scene.source, path=path_given)))
+        yield from SceneNames().unique_all(_named(local, options, chosen))
+
+
+def _named(local: LocalPaths, options: ReadOptions, chosen: Format | None) -> Iterator[Scenes]:
+    """Scenes of copies, with the names of the files that were copied."""
+    for path, reader in trajectory_files(local.paths, chosen):
+        for item in reader.blocks(path, options):
+            given = local.name_of(item.source.path)
+            yield item if given == item.source.path else replace(item, source=replace(item.source, path=given))
 
 
 def _below(folder: Path, chosen: Format | None) -> Iterator[tuple[Path, Format]]:

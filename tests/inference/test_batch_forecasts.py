@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from forecasting.errors import UsageError
 from forecasting.graphs.topology import Complete, Nearest, Radius, Skeleton
 from forecasting.inference.buckets import Limits, expected_edges
-from forecasting.inference.labels import Labels
 from forecasting.inference.predictor import Anchors, Predictor
 from forecasting.numerics import configure
 from forecasting.testing.scenes import random_dataset, random_scene
+from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import WindowSpec
 

@@ -92,6 +92,38 @@ def test_what_the_model_cannot_take_is_said(package, scene, case):
         forecast(package()[0], [change(scene)])
 
 
+def in_every_frame(scene):
+    item = scene.fields["charge"]
+    return np.repeat(item.values[None], len(scene.time), axis=0)
+
+
+def with_charge(scene, values, **about):
+    return replace(scene, fields={**scene.fields, "charge": replace(scene.fields["charge"], values=values, **about)})
+
+
+def test_a_field_may_be_given_in_every_frame_where_the_model_knows_it_as_constant(package):
+    made, _ = package()
+    scenes = [random_scene(np.random.default_rng(index), f"s{index}", nodes=3 + index) for index in range(3)]
+    given = [with_charge(scene, in_every_frame(scene)) for scene in scenes]
+    for one, two in zip(forecast(made, given), forecast(made, scenes), strict=True):
+        assert np.array_equal(one.positions, two.positions)
+
+
+FIELDS = {
+    "changes": (lambda values: values * np.arange(len(values))[:, None, None], "field 'charge' changes in time"),
+    "another size": (lambda values: np.repeat(values, 2, axis=2), "field 'charge' has 2 columns, expected 0e"),
+}
+
+
+@pytest.mark.parametrize("case", FIELDS, ids=FIELDS.keys())
+def test_a_field_that_is_not_what_the_model_knows(package, scene, case):
+    change, message = FIELDS[case]
+    values = change(in_every_frame(scene))
+    other = with_charge(scene, values, irreps=f"{values.shape[-1]}x0e")
+    with pytest.raises(DataError, match=message):
+        forecast(package()[0], [other])
+
+
 def test_files_of_forecasts(package, scene, tmp_path):
     made, _ = package()
     rng = np.random.default_rng(0)

@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from forecasting.errors import DataError, UsageError
-from forecasting.trajectories.formats._layout import Layout, find_layout
+from forecasting.trajectories.formats._layout import find_layout
 from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._table_notes import JSON_KEYS, TEXT_KEYS, TableNotes
-from forecasting.trajectories.formats._whole_scenes import WholeScenes
 from forecasting.trajectories.formats.base import ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
 from forecasting.trajectories.trajectory import Trajectory
@@ -55,13 +54,7 @@ def scenes_of_table(table: pa.Table, name: str, options: ReadOptions) -> Iterato
     layout = find_layout(path, numeric, notes, options)
     wanted = [column for column in (layout.scene, layout.node, layout.type, *layout.numeric) if column]
     chosen = table.select(list(dict.fromkeys(wanted))).unify_dictionaries().combine_chunks()
-    batches = chosen.to_batches()
-    if len(batches) == 1 and _plain_ids(chosen, layout):
-        whole = WholeScenes.of(batches[0], layout, options.node_type)
-        if whole is not None and whole.constant():
-            yield from whole.scenes(path, FORMAT)
-            return
-    yield from LongTable(path, FORMAT, layout, options, lambda row: f"row {row + 1}").scenes(batches)
+    yield from LongTable(path, FORMAT, layout, options, lambda row: f"row {row + 1}").scenes(chosen.to_batches())
 
 
 def _texts(metadata: dict[bytes, bytes], name: str) -> dict[str, str]:
@@ -73,10 +66,3 @@ def _texts(metadata: dict[bytes, bytes], name: str) -> dict[str, str]:
         return {key.decode(): metadata[key].decode() for key in known & metadata.keys()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: its metadata are damaged ({error}); write them again") from None
-
-
-def _plain_ids(table: pa.Table, layout: Layout) -> bool:
-    """Whether ids are what they look like: integers, or texts that the notes call texts."""
-    kind = table.schema.field(layout.node).type
-    texts = layout.notes.node_ids == "text"
-    return bool(pa.types.is_integer(kind)) != texts and not pa.types.is_floating(kind)

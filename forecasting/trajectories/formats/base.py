@@ -11,6 +11,7 @@ import numpy as np
 from forecasting.errors import DataError, UsageError
 from forecasting.registry import Registry
 from forecasting.trajectories.formats._future import Future, future_scenes
+from forecasting.trajectories.scene_block import Scenes
 from forecasting.trajectories.trajectory import Frame, Trajectory
 from forecasting.trajectories.units import Unit, parse_unit
 
@@ -132,6 +133,10 @@ class Format(ABC):
             DataError: if the file is not what it says it is; names the file and the line or frame.
             UsageError: if the user must say something that the file does not.
         """
+
+    def blocks(self, path: Path, options: ReadOptions) -> Iterator[Scenes]:
+        """The same scenes as `read`; formats that keep many small ones give them many at once."""
+        return self.read(path, options)
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write scenes so that `read` gives them back: ids, times, masks, fields and units exactly.

@@ -30,6 +30,7 @@ from forecasting.trajectories.formats._text import (
 )
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
+from forecasting.trajectories.scene_block import Scenes, one_by_one
 from forecasting.trajectories.trajectory import Trajectory
 
 READ = 2 << 20
@@ -57,7 +58,11 @@ class CsvFormat(Format):
         return 0.0 if are_numbers(names) else looks_long(names)
 
     def read(self, path: Path, options: ReadOptions) -> Iterator[Trajectory]:
-        """Stream the scenes; rows of one scene stand together. See `Format.read`."""
+        """See `Format.read`."""
+        return one_by_one(self.blocks(path, options))
+
+    def blocks(self, path: Path, options: ReadOptions) -> Iterator[Scenes]:
+        """Stream the scenes; rows of one scene stand together. See `Format.blocks`."""
         preamble = Preamble.load(path)
         notes = TableNotes.from_texts(path, dict(_notes(preamble.comments)))
         delimiter, names = split_line(preamble.first)
@@ -69,7 +74,7 @@ class CsvFormat(Format):
         if layout.scene and csv_scattered(path, skip, delimiter, names.index(layout.scene)):
             options = replace(options, unsorted=True)
         table = LongTable(path, self.name, layout, options, lambda row: line_of_row(path, skip, row))
-        yield from table.scenes(_batches(path, preamble, delimiter, layout))
+        yield from table.blocks(_batches(path, preamble, delimiter, layout))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table; unit, axes, fields, edges and partitions go to comment lines. See `Format.write`."""

@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +10,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from forecasting.background import read_ahead
+from forecasting.background import read_ahead, with_last
 from forecasting.errors import DataError
 from forecasting.trajectories.formats._arrays import observed
 from forecasting.trajectories.formats._external_sort import SceneSort
 from forecasting.trajectories.formats._grid import Grid, codes, encoded, ranked
 from forecasting.trajectories.formats._layout import Layout
 from forecasting.trajectories.formats._table_notes import FieldNote, TableNotes
+from forecasting.trajectories.formats._text_ids import text_ids
+from forecasting.trajectories.formats._whole_scenes import taken_apart
 from forecasting.trajectories.formats.base import ReadOptions, ScatteredRowsError, TooLargeError
+from forecasting.trajectories.name_set import NameSet
+from forecasting.trajectories.scene_block import Scenes, one_by_one, runs
 from forecasting.trajectories.trajectory import Field, Source, Trajectory
 
 logger = logging.getLogger(__name__)
 MAX_EMPTY_GRID = 100_000_000
 """Entries (frames x nodes) above which a scene must fill at least one in a thousand."""
+FEW_ROWS = 2048
+"""Rows of a scene, in the mean, up to which it pays to look at the scenes of a batch all at once."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,11 @@ class LongTable:
     place: Callable[[int], str]
 
     def scenes(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Trajectory]:
-        """Pivot rows to scenes, one scene in memory at a time.
+        """Pivot rows to scenes; see `blocks`."""
+        return one_by_one(self.blocks(batches))
+
+    def blocks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scenes]:
+        """Pivot rows to scenes, with those of one batch and one scene in memory; small scenes that are whole come many at once.
 
         Rows of one scene stand together, unless `ReadOptions.unsorted` says that they are to be sorted first; inside a
         scene their order does not matter.
@@ -62,49 +70,71 @@ class LongTable:
             table = replace(self, place=lambda row: self.place(ordered.original_row(row)))
             yield from table._pivoted(read_ahead(ordered.batches()))
 
-    def _pivoted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Trajectory]:
+    def _pivoted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scenes]:
         pending: list[pa.RecordBatch] = []
-        current, seen, first, row = "", set[str](), 0, 0
-        for batch in batches:
-            for name, start, stop in self._runs(batch, row):
-                if pending and name != current:
-                    yield self._pivot(current, pending, first)
-                    pending = []
-                if not pending:
-                    if name in seen:
-                        raise ScatteredRowsError(
-                            f"{self.path}: scene '{name}' goes on at {self.place(row + start)} after another one "
-                            "began; sort the rows by scene, or read with --unsorted"
-                        )
-                    seen.add(name)
-                    current, first = name, row + start
-                pending.append(batch.slice(start, stop - start))
-                if self.options.entries is not None and row + stop - first > self.options.entries:
-                    raise TooLargeError(
-                        f"{self.path}: scene '{name}' has more rows than the {self.options.entries} entries taken"
-                    )
+        name, seen, first, row = "", NameSet(), 0, 0
+        for batch, last in with_last(batch for batch in batches if batch.num_rows):
+            names, starts = self._runs(batch, row)
+            goes_on = bool(pending) and names[0] == name
+            if goes_on:
+                pending.append(batch.slice(0, starts[1]))
+                self._limit(name, row + starts[1] - first)
+            if pending and (not goes_on or len(names) > 1 or last):
+                yield self._pivot(name, pending, first)
+                pending = []
+            begun = 1 if goes_on else 0
+            again = seen.add_new(names[begun:])
+            if again is not None:
+                raise ScatteredRowsError(
+                    f"{self.path}: scene '{names[begun + again]}' goes on at {self.place(row + starts[begun + again])} after "
+                    "another one began; sort the rows by scene, or read with --unsorted"
+                )
+            ended = len(names) if last else len(names) - 1
+            if ended > begun:
+                yield from self._inside(batch, names[begun:ended], starts[begun : ended + 1], row)
+            if ended >= begun and not last:
+                name, first, pending = names[-1], row + starts[-2], [batch.slice(starts[-2])]
+                self._limit(name, starts[-1] - starts[-2])
             row += batch.num_rows
-        if not pending:
+        if not row:
             raise DataError(f"{self.path}: the table has no rows")
-        yield self._pivot(current, pending, first)
 
-    def _runs(self, batch: pa.RecordBatch, row: int) -> Iterator[tuple[str, int, int]]:
-        """(scene, first, last + 1) of the rows of the batch that stand together."""
-        if not batch.num_rows:
-            return
+    def _inside(self, batch: pa.RecordBatch, names: list[str], starts: list[int], row: int) -> Iterator[Scenes]:
+        """Scenes that begin and end in one batch, whose first row has the number `row` in the file."""
+        for name, start, stop in zip(names, starts[:-1], starts[1:], strict=True):
+            self._limit(name, stop - start)
+        rows = batch.slice(starts[0], starts[-1] - starts[0])
+        made = None
+        if self.layout.scene and rows.num_rows <= FEW_ROWS * len(names):
+            options = {"rate": self.layout.rate} if self.layout.rate else {}
+            source = Source(str(self.path), self.format, options)
+            edges = np.array(starts) - starts[0]
+            made = taken_apart(rows, names, edges, self.layout, self.options.node_type, source)
+        for begin, end, whole in runs(np.zeros(len(names), dtype=bool) if made is None else made[1]):
+            if made is not None and whole:
+                yield made[0].part(begin, end)
+                continue
+            for index in range(begin, end):
+                start, stop = starts[index], starts[index + 1]
+                yield self._pivot(names[index], [batch.slice(start, stop - start)], row + start)
+
+    def _limit(self, name: str, rows: int) -> None:
+        if self.options.entries is not None and rows > self.options.entries:
+            raise TooLargeError(f"{self.path}: scene '{name}' has more rows than the {self.options.entries} entries taken")
+
+    def _runs(self, batch: pa.RecordBatch, row: int) -> tuple[list[str], list[int]]:
+        """The scenes of the batch in order, and the first row of each; then the number of rows."""
         if not self.layout.scene:
-            yield self.path.stem, 0, batch.num_rows
-            return
+            return [self.path.stem], [0, batch.num_rows]
         column = encoded(batch.column(self.layout.scene))
         code = codes(column)
         if column.null_count:
             raise DataError(f"{self.path}: {self.place(row + int(np.flatnonzero(code < 0)[0]))} has no scene")
-        edges = np.concatenate([[0], np.flatnonzero(code[1:] != code[:-1]) + 1, [len(code)]]).tolist()
-        for start, stop in pairwise(edges):
-            name = str(column.dictionary[int(code[start])])
-            if not name:
-                raise DataError(f"{self.path}: {self.place(row + start)} has no scene")
-            yield name, start, stop
+        starts = np.concatenate([[0], np.flatnonzero(code[1:] != code[:-1]) + 1])
+        names = list(map(str, column.dictionary.take(pa.array(code[starts])).to_pylist()))
+        if not all(names):
+            raise DataError(f"{self.path}: {self.place(row + int(starts[names.index('')]))} has no scene")
+        return names, [*starts.tolist(), len(code)]
 
     def _pivot(self, scene: str, batches: list[pa.RecordBatch], first: int) -> Trajectory:
         layout = self.layout
@@ -231,19 +261,4 @@ def _ids(names: pa.Array, notes: TableNotes) -> NDArray[Any]:
     if pa.types.is_floating(names.type):
         numbers: NDArray[np.float64] = names.to_numpy(zero_copy_only=False)
         return numbers.astype(np.int64) if (numbers == np.rint(numbers)).all() else numbers.astype(str)
-    return _text_ids(tuple(map(str, names.to_pylist())), notes.node_ids != "text")
-
-
-@lru_cache(maxsize=64)
-def _text_ids(texts: tuple[str, ...], may_be_integers: bool) -> NDArray[Any]:
-    """(N,) integers if every text is one, else the texts; scenes of the same nodes share the array."""
-    if may_be_integers and all(_is_integer(text) for text in texts):
-        whole = [int(text.removesuffix(".0")) for text in texts]
-        if len(set(whole)) == len(whole):
-            return np.array(whole, dtype=np.int64)
-    return np.array(texts, dtype=str)
-
-
-def _is_integer(text: str) -> bool:
-    whole = text.removesuffix(".0")
-    return whole.lstrip("-").isdecimal() and whole.isascii() and str(int(whole)) == whole and len(whole) < 18
+    return text_ids(tuple(map(str, names.to_pylist())), notes.node_ids != "text")

@@ -19,6 +19,7 @@ from forecasting.trajectories.formats._table_notes import TableNotes
 from forecasting.trajectories.formats._text import first_line
 from forecasting.trajectories.formats.base import FORMATS, Format, ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
+from forecasting.trajectories.scene_block import Scenes, one_by_one
 from forecasting.trajectories.trajectory import Trajectory
 
 MAGIC = b"PAR1"
@@ -45,7 +46,11 @@ class ParquetFormat(Format):
             return 0.4
 
     def read(self, path: Path, options: ReadOptions) -> Iterator[Trajectory]:
-        """Stream the scenes, some row groups at a time; see `Format.read`."""
+        """See `Format.read`."""
+        return one_by_one(self.blocks(path, options))
+
+    def blocks(self, path: Path, options: ReadOptions) -> Iterator[Scenes]:
+        """Stream the scenes, some row groups at a time; see `Format.blocks`."""
         schema, texts = _about(path)
         if len(set(schema.names)) < len(schema.names):
             raise DataError(f"{path}: two columns have one name among {', '.join(schema.names)}; rename one")
@@ -56,7 +61,7 @@ class ParquetFormat(Format):
         if layout.scene and _scattered(path, layout.scene):
             options = replace(options, unsorted=True)
         table = LongTable(path, self.name, layout, options, lambda row: f"row {row + 1}")
-        yield from table.scenes(_batches(path, schema, labels, [*labels, *layout.numeric]))
+        yield from table.blocks(_batches(path, schema, labels, [*labels, *layout.numeric]))
 
     def write(self, path: Path, trajectories: Iterable[Trajectory]) -> None:
         """Write one table in row groups of whole scenes; see `Format.write`."""
