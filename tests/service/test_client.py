@@ -20,11 +20,13 @@ import pytest
 from forecasting.cli.main import main
 from forecasting.errors import DataError, ForecastingError, UsageError
 from forecasting.inference.predictor import Anchors, Predictor
+from forecasting.inference.regions import Interval
 from forecasting.service.app import create_app
 from forecasting.service.carrying import TableCarrier
 from forecasting.service.client import Client
 from forecasting.service.scenes import plain_scene
 from forecasting.testing.scenes import random_scene
+from forecasting.trajectories.units import Unit
 
 
 def scenes(count=5, **kind):
@@ -53,6 +55,65 @@ def test_forecasts_are_those_of_the_predictor(url, shelf, body, every):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
+@pytest.mark.parametrize("body", ["json", "arrow"])
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("every", [None, 4])
+def test_regions_are_those_of_the_predictor(url, shelf, body, joint, every):
+    given = scenes()
+    package = shelf.find("space").package
+    expected = list(Predictor(package).trajectories(given, Anchors(every), Interval((0.9,), joint)))
+    with Client(url, body=body) as client:
+        found = client.predict(given, package="space", every=every, level=0.9, joint=joint)
+        with pytest.raises(DataError, match=r"levels 0\.9"):
+            client.predict(given, level=0.8)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.positions, two.positions)
+        np.testing.assert_array_equal(one.regions[0.9].radius, two.regions[0.9].radius)
+        assert one.regions[0.9].shape is two.regions[0.9].shape is None
+
+
+@pytest.mark.parametrize("body", ["json", "arrow"])
+def test_ellipsoids_come_back(shelf, asker, body):
+    """Where the axes have different units, balls are ellipsoids."""
+    given = [replace(scene, unit=Unit("m", (1.0, 2.0, 4.0))) for scene in scenes(3)]
+    expected = shelf.served[0].predictor.trajectories(given, interval=Interval((0.9,)))
+    transport = InProcess(asker(create_app(shelf, quiet=True)))
+    found = Client("http://localhost", body=body, transport=transport).predict(given, level=0.9)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.regions[0.9].radius, two.regions[0.9].radius)
+        np.testing.assert_allclose(one.regions[0.9].shape, two.regions[0.9].shape, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("body", ["json", "arrow"])
+@pytest.mark.parametrize("every", [None, 4])
+def test_scenes_of_one_name_get_their_own_answers(url, shelf, body, every):
+    given = scenes(4)
+    alone = [list(shelf.find("space").predictor.trajectories([one], Anchors(every))) for one in given]
+    names = ("walk", "walk", "walk (2)", "walk")
+    with Client(url, body=body) as client:
+        same = [replace(one, scene=name) for one, name in zip(given, names, strict=True)]
+        found = client.predict(same, package="space", every=every)
+    owners = [(one, scene) for several, scene in zip(alone, same, strict=True) for one in several]
+    for one, (two, scene) in zip(found, owners, strict=True):
+        np.testing.assert_array_equal(one.positions, two.positions)
+        assert (one.scene, one.source, one.anchor_time) == (scene.scene, scene.source, two.anchor_time)
+
+
+def test_answers_to_scenes_of_one_name_are_in_their_order(ask, shelf, scene_of):
+    given = [scene_of(nodes=nodes, frames=6, seed=nodes, scene="walk") for nodes in (2, 5, 3)]
+    answer = ask("POST", "/predict", json={"scenes": given, "every": 2}).json()["forecasts"]
+    assert [(one["scene"], len(one["node_ids"])) for one in answer] == [("walk", nodes) for nodes in (2, 2, 5, 5, 3, 3)]
+
+
+def test_residuals(url):
+    with Client(url) as client:
+        found = client.diagnose(scenes(2), package="free", groups=["SO(3)", "translations"], draws=4)
+        assert [(one["group"], one["draws"]) for one in found["residuals"]] == [("SO(3)", 4), ("translations", 4)]
+        assert len(client.diagnose(scenes(1)[0])["residuals"]) == 5
+        with pytest.raises(UsageError, match="33 draws"):
+            client.diagnose(scenes(1), draws=33)
+
+
 def test_errors_in_words(url):
     with Client(url) as client:
         with pytest.raises(DataError, match="5 frames/s"):
@@ -63,6 +124,19 @@ def test_errors_in_words(url):
         Client("http://127.0.0.1:9").models()
     with pytest.raises(UsageError, match="json or arrow"):
         Client(url, body="xml")
+
+
+class InProcess(httpx.BaseTransport):
+    """Asks an application in this process."""
+
+    def __init__(self, ask):
+        self.ask = ask
+
+    def handle_request(self, request):
+        answer = self.ask(
+            request.method, str(request.url.copy_with(host="localhost")), content=request.read(), headers=request.headers
+        )
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
 
 class Busy(httpx.BaseTransport):
