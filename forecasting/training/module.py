@@ -14,7 +14,7 @@ from forecasting.graphs.batch import GraphBatch
 from forecasting.graphs.features import GraphSchema
 from forecasting.models.base import Forecaster, Hypotheses
 from forecasting.models.relaxed import dialled
-from forecasting.objectives.losses import LOSSES
+from forecasting.objectives.losses import LOSSES, mean_cost
 from forecasting.plain import call
 from forecasting.relaxation.base import Moment
 from forecasting.training.problem import Problem
@@ -115,17 +115,19 @@ class TrainingModule(lightning.LightningModule):
             the loss of this process's share, and what a loss became that left the finite numbers.
         """
         (whole,) = self.ranks.total(float(batch.target_valid.sum()))
+        worth = self._worth(batch, whole)
         loss = 0.0
-        for number, part in enumerate(_parts(batch, self.settings.accumulate, self.problem.builder.schema)):
-            scored = float(part.target_valid.sum())
-            if not scored:
-                continue
+
+        def cost(forecast: Hypotheses, of: GraphBatch) -> Tensor:
+            return self.loss(forecast, of, self.problem.builder.schema.dim, worth)
+
+        for number, part, scored in self._parts(batch):
             index = self.ranks.rank * self.settings.accumulate + number
             if index:
                 self._seed(index, step)
             forecast = self.model(part)
-            moment = Moment(self.model, part, self.problem.builder.schema, forecast, self._loss, progress)
-            of_part = self._loss(forecast, part)
+            moment = Moment(self.model, part, self.problem.builder.schema, forecast, cost, progress)
+            of_part = cost(forecast, part)
             total = scored / whole * (of_part + self.relaxation.penalty(moment))
             if not torch.isfinite(total):
                 return loss, float(total.detach())
@@ -133,14 +135,33 @@ class TrainingModule(lightning.LightningModule):
             loss += scored / whole * float(of_part.detach())
         return loss, None
 
+    def _worth(self, batch: GraphBatch, whole: float) -> float | None:
+        """Mean cost of a position in the whole step, where it has several parts and its hypotheses' weights learn by that.
+
+        It is known when all parts have been forecast, and each part is forgotten before the next one comes, so this forecasts
+        them once more.
+        """
+        if self.model.ending.count == 1 or self.settings.accumulate * self.ranks.world == 1:
+            return None
+        cost = 0.0
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for _, part, scored in self._parts(batch):
+                forecast = self.model(part)
+                cost += scored * float(mean_cost(self.loss, forecast, part, self.problem.builder.schema.dim))
+        return self.ranks.total(cost)[0] / max(whole, 1.0)
+
+    def _parts(self, batch: GraphBatch) -> Iterator[tuple[int, GraphBatch, float]]:
+        """Number, graphs and scored positions of each part that has any."""
+        for number, part in enumerate(_parts(batch, self.settings.accumulate, self.problem.builder.schema)):
+            scored = float(part.target_valid.sum())
+            if scored:
+                yield number, part, scored
+
     def _seed(self, part: int, step: int) -> None:
         torch.manual_seed((self.settings.seed * 1_000_003 + part) * 1_000_003 + step)
 
     def _moved(self) -> list[nn.Parameter]:
         return [value for value in self.parameters() if value.requires_grad]
-
-    def _loss(self, forecast: Hypotheses, batch: GraphBatch) -> Tensor:
-        return self.loss(forecast, batch, self.problem.builder.schema.dim)
 
     def _begin_again(self) -> None:
         """Forget averages."""

@@ -7,7 +7,7 @@ from forecasting.testing.scenes import random_dataset
 from forecasting.training import assemble
 
 
-def config(data: Path, relaxation="strict", model="egnn", **training):
+def config(data: Path, relaxation="strict", model="egnn", head=None, **training):
     """A small configuration as the command line would compose it; a relaxation is a name, or a name and its arguments."""
     name, arguments = (relaxation, {}) if isinstance(relaxation, str) else relaxation
     settings = {"epochs": 3, "batch_size": 8, "checkpoint_every_steps": 1, "learning_rate": 1e-2, "validate_every": 1}
@@ -25,7 +25,7 @@ def config(data: Path, relaxation="strict", model="egnn", **training):
             "length": None,
         },
         "graph": {"name": "complete", "arguments": {}},
-        "model": {"name": model, "arguments": dict(SMALLEST[model])},
+        "model": {"name": model, "arguments": {**SMALLEST[model], **({"head": head} if head else {})}},
         "relaxation": {"name": name, "arguments": arguments},
         "training": {**settings, **training},
         "seed": 0,

@@ -28,6 +28,7 @@ FULL = {"ema_decay": 0.9, "clip_norm": 0.5, "extra_optimizers": EXTRA, "warmup_s
 CASES = {
     **{name: {"relaxation": [name, QUICKEST[name]], "epochs": 2} for name in QUICKEST},
     "everything": FULL,
+    "hypotheses": {"head": {"name": "hypotheses", "count": 3}, "epochs": 2},
     "mixed segnn": {"relaxation": ["mixed", QUICKEST["mixed"]], "model": "segnn", "epochs": 1},
 }
 """What is trained, by name."""

@@ -1,5 +1,6 @@
 """What a run promises besides exact resume."""
 
+import csv
 import math
 from dataclasses import replace
 
@@ -197,13 +198,25 @@ def test_prices_are_asked_every_step_and_their_state_is_kept(problem, tmp_path):
     assert float(state["state_dict"]["relaxation.prices.0.price"]) == 1 + result.steps
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(problem, tmp_path):
-    weights = {}
+HEADS = {"one": None, "several": {"name": "hypotheses", "count": 3}, "scale": {"name": "scale"}}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("head", HEADS)
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(plain_config, tmp_path, head, loss):
+    """Windows have different numbers of scored positions, and the last part of an epoch fewer windows."""
+    plain_config["model"]["arguments"] |= {"head": HEADS[head]}
+    plain_config["training"] |= {"clip_norm": 0.1, "optimizer": "sgd", "precision": "64", "loss": loss}
+    weights, losses = {}, {}
     for parts in (1, 3):
-        built, settings = problem(accumulate=parts, clip_norm=0.1, optimizer="sgd", precision="64")
+        built, settings = assemble(plain_config)
+        settings = replace(settings, accumulate=parts)
         train(built, settings, tmp_path / str(parts), say=quiet)
         weights[parts] = torch.cat([value.detach().flatten() for value in built.model.parameters()])
+        with (tmp_path / str(parts) / "metrics.csv").open() as file:
+            losses[parts] = [float(row["train_loss"]) for row in csv.DictReader(file)]
     torch.testing.assert_close(weights[1], weights[3], rtol=1e-9, atol=1e-11)
+    assert losses[3] == pytest.approx(losses[1], rel=1e-9)
     assert (weights[1] != weights[3]).any()
 
 
