@@ -19,6 +19,7 @@ from forecasting.service.residuals import Wish
 from forecasting.service.scenes import trajectory_of
 from forecasting.service.schemas import DiagnoseBody, PredictBody, PredictQuery, Scene
 from forecasting.service.shelf import Served, Shelf
+from forecasting.service.texts import check_texts
 from forecasting.service.writing import ARROW, JSON
 from forecasting.trajectories.trajectory import Trajectory
 
@@ -57,6 +58,7 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
     if kind == ARROW:
         served = shelf.find(options.package)
         scenes = _checked(lambda: trajectories_of_stream(body, options, served.package, limits))
+        check_texts(body)
         every, interval, residual = options.every, options.interval, options.residual
     else:
         wish = parsed(PredictBody, body)

@@ -6,7 +6,7 @@ Arrays of numbers are left as parsed lists here; `scenes` turns them into numpy 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _POINT = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
@@ -24,6 +24,14 @@ _FIELD = {
     ]
 }
 
+
+def _kept(names: Any) -> Any:
+    """Texts that arrays of texts keep as they are: they lose the NUL characters at an end."""
+    if isinstance(names, list) and any(type(name) is str and name.endswith("\0") for name in names):
+        raise ValueError("a name ends with a NUL character, which would be lost; leave it away")
+    return names
+
+
 Points = Annotated[Any, WithJsonSchema({"type": "array", "items": _FRAME, "minItems": 1})]
 Times = Annotated[Any, WithJsonSchema({"anyOf": [{**_NUMBERS, "minItems": 1}, {"type": "null"}]})]
 Ids = Annotated[
@@ -37,11 +45,13 @@ Ids = Annotated[
             ]
         }
     ),
+    AfterValidator(_kept),
 ]
 _PAIR = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
 Pairs = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": _PAIR}, {"type": "null"}]})]
 Fields = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "null"}]})]
 Name = Annotated[str, Field(max_length=200)]
+Names = Annotated[list[Name], AfterValidator(_kept)]
 UnitText = Annotated[str, Field(max_length=200, examples=["m"])]
 Up = Literal["none", "x", "y", "z", "+x", "-x", "+y", "-y", "+z", "-z"]
 Seconds = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
@@ -70,9 +80,9 @@ class Scene(Numbers):
     scene: Name | None = None
     time: Times = None
     node_ids: Ids = None
-    node_types: list[Name] | None = None
+    node_types: Names | None = None
     edges: Pairs = None
-    edge_types: list[Name] | None = None
+    edge_types: Names | None = None
     fields: Fields = None
 
 
