@@ -2,13 +2,6 @@
 
 import asyncio
 import json
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +10,6 @@ import httpx
 import numpy as np
 import pytest
 
-from forecasting.cli.main import main
 from forecasting.errors import DataError, ForecastingError, UsageError
 from forecasting.inference.predictor import Anchors, Predictor
 from forecasting.inference.regions import Interval
@@ -215,56 +207,6 @@ def test_many_at_once_get_their_own_answers(url, shelf):
     for answer in asyncio.run(ask()):
         (one,) = answer.json()["forecasts"]
         assert one["positions"] == alone[one["scene"]].tolist()
-
-
-def test_the_verb(folders, scene_of, tmp_path):
-    """Starts with --port 0, answers, and at SIGTERM finishes what it accepted."""
-    command = [sys.executable, "-m", "forecasting.cli.main", "serve", str(folders["space"]), "--port", "0", "--threads", "1"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    try:
-        lines = []
-        while not (found := re.search(r"http://\S+", lines[-1] if lines else "")):
-            lines.append(process.stderr.readline())
-            assert lines[-1], lines
-        slow = {"residual": {"draws": 32}, "scenes": [scene_of(nodes=6, seed=seed) for seed in range(20)]}
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(httpx.post(f"{found[0]}/predict", json=slow, timeout=60)))
-        asking.start()
-        text = ""
-        while "forecast_requests_open 2.0" not in text and not answers:
-            text = httpx.get(f"{found[0]}/metrics").text
-        process.send_signal(signal.SIGTERM)
-        asking.join(60)
-        assert answers[0].status_code == 200
-        out, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
-        assert "stopped serving space@" in out
-        assert "Traceback" not in errors
-    finally:
-        process.kill()
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["nowhere"], 4, "not a model package"),
-        (["--host", "0.0.0.0"], 2, "FORECASTING_API_KEY"),
-        (["--max-nodes", "0"], 2, "limit on nodes"),
-    ],
-)
-def test_a_service_that_cannot_start(folders, capsys, monkeypatch, words, code, message):
-    monkeypatch.delenv("FORECASTING_API_KEY", raising=False)
-    packages = [] if words == ["nowhere"] else [str(folders["space"])]
-    assert main(["serve", *packages, *words]) == code
-    assert message in capsys.readouterr().err
-
-
-def test_a_port_that_is_taken(folders, capsys):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        assert main(["serve", str(folders["space"]), "--port", str(other.getsockname()[1])]) == 2
-    assert "--port" in capsys.readouterr().err
 
 
 def test_scenes_of_one_name_go_into_no_table():
