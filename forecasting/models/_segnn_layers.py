@@ -78,7 +78,7 @@ class SEGNNLayer(nn.Module):
 
     def forward(self, rows: Tensor, edges: int, matrices: Matrices, relaxed: Sequence[nn.Module], place: Tensor | None) -> Tensor:
         """(N · (L + 1)², F) from features of the same shape, for this number of edges."""
-        nodes = len(rows) // (self.degree + 1) ** 2
+        nodes = rows.shape[0] // (self.degree + 1) ** 2
         blocks = [(0, nodes * each**2 * self.channels, nodes * (2 * each + 1)) for each in range(self.degree + 1)]
         messages = gate(self.message_first([rows], blocks, matrices.ends), edges, self.degree)
         messages = self.message_second(messages, edges, matrices.edges)

@@ -80,5 +80,6 @@ def harmonics(vectors: Tensor, degree: int) -> Tensor:
         parts.append(direction * 3**0.5)
     for each in range(2, degree + 1):
         raising = torch.from_numpy(_raising(each)).to(direction)
-        parts.append(torch.einsum("abc,...a,...b->...c", raising, parts[-1], parts[1]))
+        pairs = (parts[-1].unsqueeze(-1) * parts[1].unsqueeze(-2)).flatten(-2)
+        parts.append(pairs @ raising.flatten(0, 1))
     return torch.cat(parts, dim=-1)

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from operator import mul
 
 import torch
 from torch import Tensor
@@ -39,9 +37,9 @@ class Points:
     def __init__(self, index: Tensor, count: int) -> None:
         self.index, self.count = index, count
         order = torch.argsort(index, stable=True)
-        self.degree = torch.bincount(index, minlength=count)
+        self.degree = torch.zeros(count, dtype=torch.long, device=index.device).index_add(0, index, torch.ones_like(index))
         first = self.degree.cumsum(0) - self.degree
-        here = torch.arange(len(index), device=index.device)
+        here = torch.arange(index.shape[0], device=index.device)
         self.rank = torch.empty_like(index).scatter_(0, order, here - first[index[order]])
 
 
@@ -61,14 +59,12 @@ class Pattern:
         self.outputs = _Side([(entry.out, entry.outer) for entry in entries], out_strides)
         self.ends = torch.tensor([entry.end for entry in entries])
         self.weights = torch.tensor([entry.weights for entry in entries], dtype=torch.float64).T.contiguous()
+        self._readers = [self._read_by(block) for block in range(len(self.inputs.strides))]
         self._kept: tuple[tuple[int, torch.device], tuple[Tensor, ...]] | None = None
 
     def repeat(self, attributes: Tensor) -> Sparse:
         """The matrix where every element reads its own rows only; `attributes` (E, A) are those of the elements."""
-        key = len(attributes), attributes.device
-        if self._kept is None or self._kept[0] != key:
-            self._kept = key, (*self._own(*key, self.inputs, self.outputs), *self._own(*key, self.outputs, self.inputs))
-        columns, offsets, t_columns, t_offsets = self._kept[1]
+        columns, offsets, t_columns, t_offsets = self._indices(attributes.shape[0], attributes.device)
         values, t_values = (
             side.by_block(attributes @ self.weights[:, side.order].to(attributes)) for side in (self.outputs, self.inputs)
         )
@@ -82,7 +78,7 @@ class Pattern:
             points: that the elements read, by end; None for a single point that all read.
             sizes: number of points of each input block.
         """
-        device, count, order = attributes.device, len(attributes), self.outputs.order
+        device, count, order = attributes.device, attributes.shape[0], self.outputs.order
         here, none = torch.arange(count, device=device), torch.zeros(count, dtype=torch.long, device=device)
         index = torch.stack([none if each is None else each.index for each in points], dim=1)
         rank = torch.stack([here if each is None else each.rank for each in points], dim=1)
@@ -98,6 +94,16 @@ class Pattern:
         by_block = self.outputs.by_block
         return Sparse(by_block(values), by_block(columns), self.outputs.offsets(count, device), t_values, t_columns, t_offsets)
 
+    def _indices(self, count: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Columns and offsets of `repeat` and of its transpose, kept for the next call; not while sizes are only symbols."""
+        key = count, device
+        if not torch.compiler.is_exporting() and self._kept is not None and self._kept[0] == key:
+            return self._kept[1]
+        found = *self._own(*key, self.inputs, self.outputs), *self._own(*key, self.outputs, self.inputs)
+        if not torch.compiler.is_exporting():
+            self._kept = key, found
+        return found
+
     def _own(self, count: int, device: torch.device, read: "_Side", written: "_Side") -> tuple[Tensor, Tensor]:
         """Columns and offsets from the rows that are read to those that are written, both of the element itself."""
         here = torch.arange(count, device=device)[:, None]
@@ -107,18 +113,21 @@ class Pattern:
     def _shared_offsets(self, points: Sequence[Points | None], sizes: Sequence[int], count: int, device: torch.device) -> Tensor:
         """(input rows + 1,) first entry of each row of the transpose."""
         counts = []
-        for block, (each, size) in enumerate(zip(self.inputs.counts, sizes, strict=True)):
-            ends = torch.zeros_like(each)
-            here = self.inputs.block == block
-            ends[self.inputs.row[here]] = self.ends[here]
-            readers = {
-                end: torch.full((size,), count, device=device) if (found := points[end]) is None else found.degree
-                for end in torch.unique(ends).tolist()
-            }
-            found_ends = list(readers)
-            place = torch.tensor([found_ends.index(end) for end in ends.tolist()], device=device)
-            counts.append((torch.stack(list(readers.values()), dim=1)[:, place] * each.to(device)).flatten())
+        for each, size, (ends, place) in zip(self.inputs.counts, sizes, self._readers, strict=True):
+            readers = [
+                torch.full((size,), count, device=device) if (found := points[end]) is None else found.degree for end in ends
+            ]
+            counts.append((torch.stack(readers, dim=1)[:, place.to(device)] * each.to(device)).flatten())
         return _offsets(counts)
+
+    def _read_by(self, block: int) -> tuple[list[int], Tensor]:
+        """The ends by which rows of an input block are read, and for each row its place among them."""
+        row_ends = dict.fromkeys(range(self.inputs.strides[block]), 0)
+        for here, row, end in zip(self.inputs.block.tolist(), self.inputs.row.tolist(), self.ends.tolist(), strict=True):
+            if here == block:
+                row_ends[row] = end
+        ends = sorted(set(row_ends.values()))
+        return ends, torch.tensor([ends.index(end) for end in row_ends.values()])
 
 
 class _Side:
@@ -135,6 +144,8 @@ class _Side:
     def __init__(self, rows: Sequence[tuple[int, int]], strides: Sequence[int]) -> None:
         self.strides = tuple(strides)
         self.block, self.row = (torch.tensor([each[k] for each in rows]) for k in (0, 1))
+        self._stride = torch.tensor(self.strides)[self.block]
+        self._after = [stride * (self.block > block) for block, stride in enumerate(self.strides)]
         self.order = torch.tensor(sorted(range(len(rows)), key=lambda k: rows[k]))
         seen: dict[tuple[int, int], int] = {}
         places = []
@@ -147,10 +158,10 @@ class _Side:
 
     def rows(self, points: Tensor, sizes: Sequence[int], order: Tensor) -> Tensor:
         """(E, K) the row of each entry, in this order, for (E, K) or (E, 1) points, in blocks of `sizes` points."""
-        starts = torch.tensor([0, *accumulate(map(mul, sizes, self.strides))])
-        block = self.block[order]
-        stride, first = torch.tensor(self.strides)[block], starts[block] + self.row[order]
-        return (points * stride.to(points.device)).add_(first.to(points.device))
+        first = self.row[order]
+        for size, after in zip(sizes, self._after, strict=True):
+            first = first + size * after[order]
+        return (points * self._stride[order].to(points.device)).add_(first.to(points.device))
 
     def by_block(self, values: Tensor) -> Tensor:
         """(E · K,) values (E, K) of entries in order, block by block."""

@@ -76,10 +76,14 @@ class _WeightedSums(torch.autograd.Function):
 
 
 def _sums(rows: Tensor, values: Tensor, columns: Tensor, offsets: Tensor) -> Tensor:
+    if torch.compiler.is_exporting():  # an exported program is for any number of rows
+        return rows.new_zeros(offsets.shape[0] - 1, rows.shape[1]).index_add(
+            0, _row_of_entry(columns, offsets), values[:, None] * rows[columns]
+        )
     if len(rows) == 0 or len(offsets) == 1:
         return rows.new_zeros(len(offsets) - 1, rows.shape[1])
     return embedding_bag(columns, rows, offsets, mode="sum", per_sample_weights=values, include_last_offset=True)
 
 
 def _row_of_entry(columns: Tensor, offsets: Tensor) -> Tensor:
-    return torch.repeat_interleave(offsets.diff(), output_size=len(columns))
+    return torch.repeat_interleave(offsets.diff(), output_size=columns.shape[0])

@@ -126,7 +126,7 @@ class Several(_Learned):
     def forward(self, displacement: Tensor, known: Tensor | None, batch: GraphBatch) -> Hypotheses:
         """See `Head.forward`."""
         logits = self.read(_given(known))
-        everyone = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        everyone = torch.ones(logits.shape[0], dtype=torch.bool, device=logits.device)
         return Hypotheses(displacement, graph_mean(logits, batch, everyone).softmax(dim=-1).to(displacement.dtype))
 
 

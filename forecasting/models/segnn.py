@@ -113,10 +113,10 @@ class SEGNN(Forecaster):
             return self._displacement(batch)
 
     def _displacement(self, batch: GraphBatch) -> Readout:
-        nodes = len(batch.position)
+        nodes = batch.position.shape[0]
         embedding, matrices = self._matrices(batch)
         features, edges = self.node_features(batch), batch.edge_index.shape[1]
-        rows = self.embedding(features, [(index, 0, len(each)) for index, each in enumerate(features)], embedding)
+        rows = self.embedding(features, [(index, 0, each.shape[0]) for index, each in enumerate(features)], embedding)
         place = None if self.place is None else self.place(batch)
         for index, layer in enumerate(self.layers):
             rows = layer(rows, edges, matrices, self.relaxed[2 * index : 2 * index + 2], place)
@@ -137,7 +137,7 @@ class SEGNN(Forecaster):
 
     def _matrices(self, batch: GraphBatch) -> tuple[Sparse, Matrices]:
         """Couplings of the embedding and of all layers; they depend on the positions and velocities of the batch only."""
-        nodes, degrees = len(batch.position), self.couples.degree + 1
+        nodes, degrees = batch.position.shape[0], self.couples.degree + 1
         source, target = (Points(each, nodes) for each in batch.edge_index)
         edge, node = attributes(batch, self.couples.attribute, target)
         own = Points(torch.arange(nodes, device=node.device), nodes)

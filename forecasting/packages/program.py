@@ -137,8 +137,8 @@ def _traced(model: Program, example: Sequence[Tensor], specs: Sequence[FieldSpec
     except Exception as error:
         why = (str(error).splitlines() or [""])[0].partition("! For more information")[0][:160]
         raise UsageError(
-            f"torch.export cannot follow model '{name}' for any number of nodes ({type(error).__name__}: {why}); egnn, gnn, mlp "
-            "and the baselines can be exported"
+            f"torch.export cannot follow model '{name}' for any number of nodes ({type(error).__name__}: {why}); egnn, segnn, "
+            "gnn, mlp and the baselines can be exported"
         ) from None
 
 

@@ -18,7 +18,14 @@ def loaded(path):
 
 
 @pytest.mark.parametrize(
-    ("model", "arguments"), [("egnn", {"hidden": 4, "layers": 1}), ("gnn", {"hidden": 4, "layers": 1}), ("mlp", {"hidden": 6})]
+    ("model", "arguments"),
+    [
+        ("egnn", {"hidden": 4, "layers": 1}),
+        ("egnn", {"hidden": 4, "layers": 1, "head": {"name": "hypotheses", "count": 3}}),
+        ("segnn", {"hidden": 4, "layers": 1}),
+        ("gnn", {"hidden": 4, "layers": 1}),
+        ("mlp", {"hidden": 6}),
+    ],
 )
 def test_the_program_gives_the_models_numbers_for_other_sizes(model, arguments, tmp_path):
     package, windows = small_package(tmp_path / "data", model, **arguments)
@@ -71,8 +78,35 @@ def test_a_program_that_differs_is_not_written(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("model.*"))
 
 
+HARDER = {
+    "higher degrees": {"l_max": 2, "layers": 2},
+    "without mirrors": {"symmetry": "SO(3)", "layers": 1},
+    "relaxed": {"chain": ["O(3)", "identity"], "layers": 1},
+    "several hypotheses": {"head": {"name": "hypotheses", "count": 3}, "layers": 1},
+    "scales": {"head": {"name": "scale"}, "layers": 1},
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["egno", "segnn", "newton"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", HARDER)
+def test_every_segnn_can_be_exported(case, dtype, tmp_path):
+    package, _ = small_package(tmp_path / "data", "segnn", hidden=6, **HARDER[case])
+    assert export(package, tmp_path / "model.pt2", dtype)["max_difference"] < (1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_a_package_forecasts_after_its_export_as_before(tmp_path):
+    """Nothing that tracing saw stays in the model."""
+    package, windows = small_package(tmp_path / "data", "segnn", hidden=4, layers=1)
+    model, batch = package.forecaster(), package.builder().build(windows)
+    with torch.no_grad():
+        before = model(batch)
+        export(package, tmp_path / "model.pt2")
+        torch.testing.assert_close(model(batch), before, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["egno", "newton"])
 def test_models_that_cannot_be_exported_say_so(model, tmp_path):
     package, _ = small_package(tmp_path / "data", model, hidden=4)
     with pytest.raises(UsageError, match=f"torch.export cannot follow model '{model}'") as caught:
