@@ -1,7 +1,7 @@
 """The Lightning module: one step of learning, exact validation, and all state that a continued run needs."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import lightning
@@ -115,13 +115,14 @@ class TrainingModule(lightning.LightningModule):
             the loss of this process's share, and what a loss became that left the finite numbers.
         """
         (whole,) = self.ranks.total(float(batch.target_valid.sum()))
-        worth = self._worth(batch, whole)
+        parts = list(self._parts(batch))
+        worth = self._worth(parts, whole)
         loss = 0.0
 
         def cost(forecast: Hypotheses, of: GraphBatch) -> Tensor:
             return self.loss(forecast, of, self.problem.builder.schema.dim, worth)
 
-        for number, part, scored in self._parts(batch):
+        for number, part, scored in parts:
             index = self.ranks.rank * self.settings.accumulate + number
             if index:
                 self._seed(index, step)
@@ -135,17 +136,17 @@ class TrainingModule(lightning.LightningModule):
             loss += scored / whole * float(of_part.detach())
         return loss, None
 
-    def _worth(self, batch: GraphBatch, whole: float) -> float | None:
+    def _worth(self, parts: Sequence[tuple[int, GraphBatch, float]], whole: float) -> float | None:
         """Mean cost of a position in the whole step, where it has several parts and its hypotheses' weights learn by that.
 
-        It is known when all parts have been forecast, and each part is forgotten before the next one comes, so this forecasts
-        them once more.
+        It is known when all parts have been forecast, and each forecast is forgotten before the next part comes, so this
+        forecasts them once more.
         """
         if self.model.ending.count == 1 or self.settings.accumulate * self.ranks.world == 1:
             return None
         cost = 0.0
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for _, part, scored in self._parts(batch):
+            for _, part, scored in parts:
                 forecast = self.model(part)
                 cost += scored * float(mean_cost(self.loss, forecast, part, self.problem.builder.schema.dim))
         return self.ranks.total(cost)[0] / max(whole, 1.0)
