@@ -34,7 +34,7 @@ from forecasting.models import build_model
 from forecasting.numerics import configure
 from forecasting.packages import Package, load_package, save_package
 from forecasting.service.carrying import JsonCarrier, TableCarrier
-from forecasting.service.memory import keep_few_preparations
+from forecasting.preparations import keep_few_preparations
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.dataset import build_dataset
 from forecasting.trajectories.normalization import Normalization

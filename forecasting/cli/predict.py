@@ -80,7 +80,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _file(options: argparse.Namespace, job: "Job", pieces: Sequence["Piece"]) -> dict[str, Any]:
     from forecasting.numerics import configure
+    from forecasting.preparations import keep_few_preparations
 
+    keep_few_preparations()
     configure()
     from forecasting.inference.batch import forecasts
     from forecasting.inference.writing import write_forecasts
@@ -115,7 +117,9 @@ def _engine(options: argparse.Namespace) -> Any:
 
         return Ray(options.address, options.workers)
     from forecasting.numerics import configure
+    from forecasting.preparations import keep_few_preparations
 
+    keep_few_preparations()
     configure()
     from forecasting.inference.batch import here
 

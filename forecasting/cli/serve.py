@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     from forecasting.errors import UsageError
     from forecasting.numerics import configure
-    from forecasting.service.memory import keep_few_preparations
+    from forecasting.preparations import keep_few_preparations
 
     keep_few_preparations()
     configure(options.threads)

@@ -107,7 +107,9 @@ class Worker:
 
     def __init__(self, job: Job, folder: str, home: str) -> None:
         from forecasting.numerics import configure
+        from forecasting.preparations import keep_few_preparations
 
+        keep_few_preparations()
         configure(1)
         os.chdir(home)
         self.job, self.folder = job, ShardFolder(folder)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from forecasting.errors import UsageError
 from forecasting.files import atomic_file
 from forecasting.inference.regions import Regions
+from forecasting.inference.table import forecast_table
+from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit
 
@@ -58,33 +60,13 @@ class Forecast:
         return np.take_along_axis(np.take_along_axis(self.positions, order, axis=1), chosen, axis=1)[:, 0]
 
     def to_table(self) -> pa.Table:
-        """One row per node, hypothesis and step: scene, anchor_time, time, step, node, type, hypothesis, weight, x, y[, z].
-
-        With regions also `Regions.columns` of each.
-        """
-        nodes, hypotheses, steps, dim = self.positions.shape
-        shape = (nodes, hypotheses, steps)
-        node, hypothesis, step = (axis.reshape(-1) for axis in np.indices(shape))
-        columns = {
-            "scene": pa.array(np.full(node.shape, self.scene)),
-            "anchor_time": pa.array(np.full(node.shape, self.anchor_time)),
-            "time": pa.array(self.time[step]),
-            "step": pa.array((step + 1).astype(np.int32)),
-            "node": pa.array(self.node_ids[node]),
-            "type": pa.array(self.node_types[node]),
-            "hypothesis": pa.array(hypothesis.astype(np.int32)),
-            "weight": pa.array(self.weights[hypothesis]),
-        }
-        for axis in range(dim):
-            columns["xyz"[axis]] = pa.array(self.positions[..., axis].reshape(-1))
-        columns |= region_columns(self.regions)
-        notes = {
-            "unit": str(self.unit),
-            "up": self.frame.up,
-            "handedness": self.frame.handedness,
-            "source": self.source.path,
-        }
-        return pa.table(columns).replace_schema_metadata(notes)
+        """One row per node, hypothesis and step; see `forecast_table`."""
+        return forecast_table(
+            *((self.scene,), np.zeros(1, dtype=np.int64), np.array([self.anchor_time]), self.time[None], self.weights[None]),
+            *(np.zeros(len(self.node_ids), dtype=np.int64), self.positions),
+            *((Labels.of([self.node_ids]), Labels.of([self.node_types])), self.regions),
+            (self.unit, self.frame, self.source),
+        )
 
     def to_dataframe(self) -> Any:
         """The table as a pandas DataFrame.
@@ -149,9 +131,3 @@ class Forecast:
         angle = np.rad2deg(np.arctan2(axes[:, 1, 0], axes[:, 0, 0]))
         about = {"offsets": self.positions[known][:, seen], "offset_transform": plot.transData, "units": "xy"}
         plot.add_collection(EllipseCollection(wide, high, angle, facecolor="#0072b2", alpha=0.08, lw=0, **about))
-
-
-def region_columns(regions: Mapping[float, Regions]) -> dict[str, pa.Array]:
-    """Columns of a table of forecasts, empty where a position has no region."""
-    found = [regions[level].columns(level) for level in sorted(regions)]
-    return {name: pa.array(values, from_pandas=True) for columns in found for name, values in columns.items()}

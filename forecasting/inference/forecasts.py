@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from forecasting.inference.forecast import Forecast, region_columns
+from forecasting.inference.forecast import Forecast
 from forecasting.inference.regions import Regions
+from forecasting.inference.table import forecast_table
 from forecasting.trajectories.labels import Labels
 from forecasting.trajectories.trajectory import Frame, Source
 from forecasting.trajectories.units import Unit
@@ -100,26 +101,8 @@ class ForecastBatch:
 
     def to_table(self) -> pa.Table:
         """The rows of every `Forecast.to_table`, one window behind the other, made at once."""
-        nodes, hypotheses, steps, dim = self.positions.shape
-        node, hypothesis, step = (axis.reshape(-1) for axis in np.indices((nodes, hypotheses, steps)))
-        window = self.window_of_node[node]
-        columns = {
-            "scene": pa.array(self.names, pa.string()).take(pa.array(self.scene[window])),
-            "anchor_time": pa.array(self.anchor_time[window]),
-            "time": pa.array(self.time[window, step]),
-            "step": pa.array((step + 1).astype(np.int32)),
-            "node": self.node_ids.column(node),
-            "type": self.node_types.column(node),
-            "hypothesis": pa.array(hypothesis.astype(np.int32)),
-            "weight": pa.array(self.weights[window, hypothesis]),
-        }
-        for axis in range(dim):
-            columns["xyz"[axis]] = pa.array(self.positions[..., axis].reshape(-1))
-        columns |= region_columns(self.regions)
-        notes = {
-            "unit": str(self.unit),
-            "up": self.frame.up,
-            "handedness": self.frame.handedness,
-            "source": self.sources[self.scene[0]].path,
-        }
-        return pa.table(columns).replace_schema_metadata(notes)
+        return forecast_table(
+            *(self.names, self.scene, self.anchor_time, self.time, self.weights, self.window_of_node, self.positions),
+            *((self.node_ids, self.node_types), self.regions),
+            (self.unit, self.frame, self.sources[self.scene[0]]),
+        )

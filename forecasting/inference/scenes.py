@@ -50,11 +50,9 @@ class SceneGroup:
             DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
             UsageError: if its unit or frame cannot be converted.
         """
-        for scene in scenes:
-            _check(scene, package)
+        inner = [_known_only(scene, package) for scene in scenes]
         factor, turn = conversion_of(scenes[0].unit, scenes[0].frame, package, _where(scenes[0]))
         known = package.schema
-        inner = [_known_only(scene, package) for scene in scenes]
         if factor != 1.0 or scenes[0].unit.name != package.unit:
             inner = [scene.in_unit(package.unit) for scene in inner]
         if turn is not None:
@@ -164,16 +162,6 @@ def _where(scene: Trajectory) -> str:
     return where(scene.source, scene.scene)
 
 
-def _check(scene: Trajectory, package: Package) -> None:
-    known = package.schema
-    if scene.dim != known.dim:
-        raise DataError(f"{_where(scene)} has {scene.dim} coordinates; the model was trained on {known.dim}")
-    if unknown := sorted(set(_types(scene, known.node_types).tolist()) - set(known.node_types)):
-        raise DataError(f"{_where(scene)} has nodes of type '{unknown[0]}'; the model knows {', '.join(known.node_types)}")
-    if len(scene.time) == 1 and package.window.history > 1:
-        raise DataError(f"{_where(scene)} has a single frame; the model needs a history of {package.window.history}")
-
-
 def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool_], package: Package) -> None:
     """Refuse scenes of another frame rate than the model's.
 
@@ -195,22 +183,39 @@ def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool
 
 def _known_only(scene: Trajectory, package: Package) -> Trajectory:
     """The scene with types and fields as the model knows them, and without connections of types that it does not know."""
-    types = _types(scene, package.schema.node_types)
+    known = package.schema
+    if scene.dim != known.dim:
+        raise DataError(f"{_where(scene)} has {scene.dim} coordinates; the model was trained on {known.dim}")
     fields = known_fields(scene, package.fields, _where(scene))
-    if fields != scene.fields or not np.array_equal(types, scene.node_types):
-        scene = replace(scene, node_types=types, fields=fields)
-    known = np.isin(scene.edge_types, package.schema.edge_types) if len(scene.edges) else np.ones(0, dtype=bool)
-    if known.all():
-        return scene
-    return replace(scene, edges=scene.edges[known], edge_types=scene.edge_types[known])
+    types = _types(scene, known.node_types)
+    if len(scene.time) == 1 and package.window.history > 1:
+        raise DataError(f"{_where(scene)} has a single frame; the model needs a history of {package.window.history}")
+    changed: dict[str, Any] = {}
+    if types is not scene.node_types:
+        changed["node_types"] = types
+    if fields != scene.fields:
+        changed["fields"] = fields
+    if not set(scene.edge_types.tolist()) <= set(known.edge_types):
+        kept = np.isin(scene.edge_types, known.edge_types)
+        changed |= {"edges": scene.edges[kept], "edge_types": scene.edge_types[kept]}
+    return replace(scene, **changed) if changed else scene
 
 
 def _types(scene: Trajectory, known: Sequence[str]) -> NDArray[np.str_]:
-    """(N,) the scene's own types; the only type known; or, for a model to which every node id is a type, the ids."""
+    """(N,) the scene's own types; the only type known; or, for a model to which every node id is a type, the ids.
+
+    Raises:
+        DataError: if none of these will do.
+    """
+    unknown = set(scene.node_types.tolist()).difference(known)
+    if not unknown:
+        return scene.node_types
     if len(known) == 1:
         return np.full(len(scene.node_ids), known[0])
     ids = scene.node_ids.astype(str)
-    return ids if not np.isin(scene.node_types, known).all() and np.isin(ids, known).all() else scene.node_types
+    if set(ids.tolist()) <= set(known):
+        return ids
+    raise DataError(f"{_where(scene)} has nodes of type '{min(unknown)}'; the model knows {', '.join(known)}")
 
 
 def conversion_of(unit: Unit, frame: Frame, package: Package, said: str) -> tuple[float, Orthogonal | None]:

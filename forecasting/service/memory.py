@@ -1,22 +1,11 @@
-"""Memory of a process that serves for weeks: what libraries keep for shapes they have seen, and what the allocator keeps."""
+"""Memory of a process that serves for weeks: what the allocator keeps."""
 
 import ctypes
-import os
 import platform
 import time
 
-CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-"""Products of matrices are prepared anew for every number of rows, and by default the last 1024 preparations are kept, twice; as
-micro-batches have any number of rows, that grows to hundreds of megabytes."""
-CAPACITY = "64"
 EVERY = 5.0
 """[s] between two times that freed memory is given back; once takes milliseconds."""
-
-
-def keep_few_preparations() -> None:
-    """Bound the caches of matrix products, unless the environment does; to be called before torch is first used."""
-    for name in CACHES:
-        os.environ.setdefault(name, CAPACITY)
 
 
 class Returner:

@@ -34,7 +34,7 @@ class MemoryMap:
         clock_error: (S,) largest distance of a frame from its grid point, in steps.
         dt: (S,) [s].
         node_offsets, edge_offsets: (S + 1,).
-        node_ids: all ids as text; node_type: (nodes,); edges: (edges, 2) node indices within the scene; edge_type.
+        node_ids: all ids as text, none in arrays that are only to be forecast; node_type: (nodes,); edges: (edges, 2) node indices within the scene; edge_type.
         scene_names, scene_info: per scene.
         node_stride: greatest number of nodes in a scene.
     """
@@ -183,7 +183,7 @@ def rows_of(scenes: Sequence[Trajectory], node_types: Sequence[str], edge_types:
         dt=clock.dt,
         node_offsets=np.concatenate([[0], np.cumsum(node_count)]),
         edge_offsets=np.concatenate([[0], np.cumsum([len(scene.edges) for scene in scenes])]),
-        node_ids=[str(name) for scene in scenes for name in scene.node_ids],
+        node_ids=[],
         node_type=_codes([scene.node_types for scene in scenes], node_types),
         edges=np.concatenate([scene.edges for scene in scenes]),
         edge_type=_codes([scene.edge_types for scene in scenes], edge_types),
@@ -195,4 +195,4 @@ def rows_of(scenes: Sequence[Trajectory], node_types: Sequence[str], edge_types:
 
 def _codes(names: Sequence[NDArray[np.str_]], vocabulary: Sequence[str]) -> NDArray[np.int64]:
     code = {name: index for index, name in enumerate(vocabulary)}
-    return np.array([code.get(str(name), -1) for part in names for name in part], dtype=np.int64)
+    return np.array([code.get(name, -1) for part in names for name in part.tolist()], dtype=np.int64)
