@@ -1,5 +1,6 @@
 """Work beside the requests, in threads that nobody waits for at the end of the process."""
 
+import atexit
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -84,3 +85,10 @@ def still_working(seconds: float) -> list[str]:
     while (found := [each.name for each in _started if each.working]) and time.monotonic() < until:
         time.sleep(GLANCE)
     return found
+
+
+@atexit.register
+def _end_idle_threads() -> None:
+    """Those that wait for work are to end before the interpreter does, which could crash in them."""
+    for each in tuple(_started):
+        each.shutdown(wait=not each.working, cancel_futures=True)

@@ -1,7 +1,9 @@
 """From the bytes of a request to the job it asks for, within the limits of the service."""
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from forecasting.errors import ForecastingError
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval
-from forecasting.service.arrow import trajectories_of_stream
+from forecasting.service.arrow import _table, trajectories_of_stream
 from forecasting.service.jobs import Job, Size
 from forecasting.service.limits import Limits
 from forecasting.service.measuring import MeasuringJob
@@ -19,12 +21,12 @@ from forecasting.service.residuals import Wish
 from forecasting.service.scenes import trajectory_of
 from forecasting.service.schemas import DiagnoseBody, PredictBody, PredictQuery, Scene
 from forecasting.service.shelf import Served, Shelf
-from forecasting.service.texts import check_texts
+from forecasting.service.texts import check_table
 from forecasting.service.writing import ARROW, JSON
 from forecasting.trajectories.trajectory import Trajectory
 
 Body = TypeVar("Body", bound=BaseModel)
-ERRORS_NAMED = 3
+ERRORS_NAMED, ERRORS_LISTED = 3, 1000
 NOTHING = PredictQuery()
 DIGITS = 20
 """[bytes] of a number in an answer."""
@@ -35,13 +37,14 @@ class Ask:
     """What a request wants.
 
     Attributes:
-        served: of which package; job: what; size: how much work that is; answer: [bytes] of what it is answered with, about.
+        served: of which package; job: what; size: how much work that is.
+        room: [bytes] of the scenes while they wait, and of what they are answered with, about.
     """
 
     served: Served
     job: Job
     size: Size
-    answer: int
+    room: int
 
 
 def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf, limits: Limits) -> Ask:
@@ -57,8 +60,8 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
     options = parsed_query(PredictQuery, query) if query or kind == ARROW else NOTHING
     if kind == ARROW:
         served = shelf.find(options.package)
+        check_table(_table(body))
         scenes = _checked(lambda: trajectories_of_stream(body, options, served.package, limits))
-        check_texts(body)
         every, interval, residual = options.every, options.interval, options.residual
     else:
         wish = parsed(PredictBody, body)
@@ -88,10 +91,15 @@ def parsed(shape: type[Body], body: bytes) -> Body:
     Raises:
         Problem: 400 if it is not JSON, 422 if it is another shape.
     """
+    searching = gc.isenabled()
+    gc.disable()  # a large body is millions of objects, among which there is no garbage to be found
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = _listed(error)
+    finally:
+        if searching:
+            gc.enable()
     if found[0]["type"] == "json_invalid":
         raise Problem(400, f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
     raise Problem(422, _wrong(found, "the body"))
@@ -106,8 +114,15 @@ def parsed_query(shape: type[Body], query: Mapping[str, str]) -> Body:
     try:
         return shape.model_validate_strings(dict(query))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = _listed(error)
     raise Problem(422, _wrong(found, "the query"))
+
+
+def _listed(error: ValidationError) -> Any:
+    """What is wrong, where it is not so much that listing it takes seconds."""
+    if (count := error.error_count()) > ERRORS_LISTED:
+        raise Problem(422, f"{count} things in the body are not what was expected; GET /schema says what is")
+    return error.errors(include_url=False, include_context=False, include_input=False)
 
 
 def _wrong(errors: Any, what: str) -> str:
@@ -148,7 +163,8 @@ def _asked(served: Served, job: Job, limits: Limits) -> Ask:
     ):
         if found > most:
             raise too_large(what, found, most)
-    return Ask(served, job, size, _bytes(served.package.schema.dim, size.nodes, positions, job) if job.forecast else 0)
+    answer = _bytes(served.package.schema.dim, size.nodes, positions, job) if job.forecast else 0
+    return Ask(served, job, size, answer + sum(map(_bytes_of, job.scenes)))
 
 
 def _bytes(dim: int, nodes: int, positions: int, job: Job) -> int:
@@ -157,13 +173,20 @@ def _bytes(dim: int, nodes: int, positions: int, job: Job) -> int:
     return (nodes * (dim + 2) + positions * (dim + region)) * DIGITS
 
 
+def _bytes_of(scene: Trajectory) -> int:
+    """Of its arrays, which may take far more than the body that says them."""
+    arrays = (scene.time, scene.positions, scene.valid, scene.node_ids, scene.node_types, scene.edges, scene.edge_types)
+    return sum(array.nbytes for array in arrays) + sum(item.values.nbytes for item in scene.fields.values())
+
+
 def _check_clock(scene: Trajectory, most: int) -> None:
     """Refuse a scene with gaps so long that its even clock, at its median step, has far more frames than it lists."""
-    steps = np.diff(scene.time)
+    with np.errstate(over="ignore"):
+        steps = np.diff(scene.time)
+        lasts = float(scene.time[-1] - scene.time[0])
     if not len(steps):
         return
-    lasts = float(scene.time[-1] - scene.time[0])
-    if lasts > most * float(steps.min()) and lasts > most * scene.dt:
+    if lasts == inf or (lasts > most * float(steps.min()) and lasts > most * scene.dt):
         raise too_large(f"frames on the even clock of scene '{scene.scene}'", f"{lasts / scene.dt:.3g}", most)
 
 

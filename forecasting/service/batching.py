@@ -23,7 +23,7 @@ from forecasting.errors import ForecastingError
 from forecasting.service.aside import Aside
 from forecasting.service.jobs import Job, Size, run_together
 from forecasting.service.memory import Returner
-from forecasting.service.problems import Problem, stopping, unexpected
+from forecasting.service.problems import Problem, no_memory, stopping, unexpected
 from forecasting.service.shelf import Served
 
 logger = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class Worker:
         except ForecastingError as error:
             found = Problem.of(error)
         except MemoryError:
-            found = Problem(503, "there is not enough memory for this request now; send less at a time", {"retry-after": "5"})
+            found = no_memory()
         except Exception:
             logger.exception("a request failed in an unexpected way")
             found = unexpected()

@@ -13,6 +13,7 @@ from forecasting.service.problems import CONTENT_TYPE, Problem
 
 SPARE = 64
 """Connections beyond the limit that are told so; those beyond these are closed without a word."""
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 _Protocol: Any = AutoHTTPProtocol
 
 
@@ -49,6 +50,13 @@ class Connection(_Protocol):  # type: ignore[misc]
         super().data_received(data)
         if self.cycle is not before:
             self._head_since = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP as a problem, unless an answer has begun."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = Problem(400, f"{msg.rstrip('.')}; expected HTTP/1.1").body(secrets.token_hex(8))
+            self.transport.write(_BAD_REQUEST % (CONTENT_TYPE.encode(), len(body)) + body)
+        self.transport.close()
 
     def look(self, now: float) -> None:
         """End the connection if it owes something for too long, at this time of `time.monotonic`."""

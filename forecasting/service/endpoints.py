@@ -170,7 +170,7 @@ class Endpoints:
                 ask(body) if len(body) <= AT_ONCE else await asyncio.get_running_loop().run_in_executor(self._aside, ask, body)
             )
             del body
-            taken.hold(asked.answer)
+            taken.hold(asked.room)
             worker = self.workers[asked.served.address]
             done = worker.submit(asked.job, asked.size, lambda job: written(job, asked.served))
             try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from forecasting.service.asgi import App, Receive, Scope, Send
 from forecasting.service.counts import Counts
-from forecasting.service.problems import Problem, stopping, unexpected
+from forecasting.service.problems import Problem, no_memory, stopping, unexpected
 from forecasting.service.sending import Sending
 from forecasting.service.taking import Memory
 
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 OPEN = ("/", "/health", "/ready", "/favicon.ico")
 """Paths that need no key, beside those of the page."""
 PAGE = "/viewer/"
+UNCOUNTED = Memory(sys.maxsize)
+"""For the page, of which there is one copy for all: whoever has no key cannot fill the memory of others with it."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE = (
     (b"x-content-type-options", b"nosniff"),
@@ -68,17 +70,21 @@ class Gate:
         request_id = asked if _ID.fullmatch(asked) else secrets.token_hex(8)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         path, method = scope["path"], scope["method"]
-        sending = Sending(send, [(b"x-request-id", request_id.encode()), *_SAFE], request_id, self.memory)
+        memory = UNCOUNTED if _is_open(path) else self.memory
+        sending = Sending(send, [(b"x-request-id", request_id.encode()), *_SAFE], request_id, memory)
         self.counts.began()
         try:
             self._check(path, headers)
             await self.direct.get((method, path), self.app)(scope, receive, sending)
         except asyncio.CancelledError:  # at the end of the service's patience
             await sending.problem(stopping())
-        except Exception as error:
-            if not isinstance(error, Problem):
-                logger.exception("request %s failed in an unexpected way", request_id)
-            await sending.problem(error if isinstance(error, Problem) else unexpected())
+        except Problem as problem:
+            await sending.problem(problem)
+        except MemoryError:
+            await sending.problem(no_memory())
+        except Exception:
+            logger.exception("request %s failed in an unexpected way", request_id)
+            await sending.problem(unexpected())
         finally:
             seconds = time.perf_counter() - start
             self.counts.ended(path, method, sending.status, seconds)
@@ -93,7 +99,7 @@ class Gate:
                 raise Problem(
                     400, "this service answers to localhost only; ask it by that name, or bind it to an address with --host"
                 )
-        if self.key and not (path in OPEN or path.startswith(PAGE)):
+        if self.key and not _is_open(path):
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             given = given.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
             if not hmac.compare_digest(given, self.key):
@@ -102,6 +108,10 @@ class Gate:
                     "a key is needed: send it as `Authorization: Bearer KEY` or as `X-API-Key`",
                     {"www-authenticate": "Bearer"},
                 )
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(PAGE)
 
 
 def _is_local(name: str) -> bool:

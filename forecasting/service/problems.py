@@ -67,6 +67,11 @@ def stopping() -> Problem:
     return Problem(503, "the service is stopping; ask again when it is back", {"retry-after": "5"})
 
 
+def no_memory() -> Problem:
+    """503 for work that did not fit."""
+    return Problem(503, "there is not enough memory for this request now; send less at a time", {"retry-after": "5"})
+
+
 def unexpected() -> Problem:
     """500 for an error of the service itself."""
     return Problem(500, "the service failed in an unexpected way; its log says how")

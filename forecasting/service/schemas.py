@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from forecasting.service.texts import LONGEST, check_names
+
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _POINT = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}
 _FRAME = {"type": "array", "items": {"anyOf": [_POINT, {"type": "null"}]}, "minItems": 1}
@@ -26,9 +28,9 @@ _FIELD = {
 
 
 def _kept(names: Any) -> Any:
-    """Texts that arrays of texts keep as they are: they lose the NUL characters at an end."""
-    if isinstance(names, list) and any(type(name) is str and name.endswith("\0") for name in names):
-        raise ValueError("a name ends with a NUL character, which would be lost; leave it away")
+    """Names that come back as they are; the rest is checked where they are used."""
+    if isinstance(names, list):
+        check_names([name for name in names if type(name) is str])
     return names
 
 
@@ -50,8 +52,8 @@ Ids = Annotated[
 _PAIR = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
 Pairs = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "array", "items": _PAIR}, {"type": "null"}]})]
 Fields = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": _FIELD}, {"type": "null"}]})]
-Name = Annotated[str, Field(max_length=200)]
-Names = Annotated[list[Name], AfterValidator(_kept)]
+Name = Annotated[str, Field(max_length=LONGEST)]
+Names = Annotated[list[Name], Field(fail_fast=True), AfterValidator(_kept)]
 UnitText = Annotated[str, Field(max_length=200, examples=["m"])]
 Up = Literal["none", "x", "y", "z", "+x", "-x", "+y", "-y", "+z", "-z"]
 Seconds = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
@@ -103,7 +105,7 @@ class ResidualWish(Strict):
 class Scenes(Numbers):
     """What both kinds of JSON body have."""
 
-    scenes: Annotated[list[Scene], Field(min_length=1)]
+    scenes: Annotated[list[Scene], Field(min_length=1, fail_fast=True)]
     package: Name | None = None
     every: Every | None = None
     format: Annotated[str, Field(description="passed over")] | None = None

@@ -60,7 +60,7 @@ class Taken:
         self.memory.used -= self.size
 
     def hold(self, size: int) -> None:
-        """Count the bytes of the answer before it is there, so that no work is done for one that there is no room for.
+        """Count what the request needs beside its body, so that no work is done for an answer that there is no room for.
 
         Raises:
             Problem: as `Memory.take`.
@@ -68,7 +68,7 @@ class Taken:
         if size <= SMALL:
             return
         if self.size + size > self.memory.most:
-            raise too_large("bytes to hold, with its answer", self.size + size, self.memory.most)
+            raise too_large("bytes to hold, with its scenes and its answer", self.size + size, self.memory.most)
         self.memory.take(size)
         self.size += size
 
@@ -87,7 +87,7 @@ class Taken:
 
     async def _read(self, receive: Receive) -> bytes:
         said = self.headers.get(b"content-length", b"")
-        parts, size, most = list[bytes](), 0, self.limits.bytes
+        parts, size, most = list[bytes](), 0, min(self.limits.bytes, self.memory.most)
         problem = too_large("bytes", int(said), most) if said.isdigit() and int(said) > most else None
         while True:
             message = await receive()

@@ -11,6 +11,8 @@ MULTIPART = "multipart/form-data"
 MOST_FILES = 64
 LONGEST_NAME = 150
 """[bytes] of the end of a file's name that is kept; file systems take 255."""
+LONGEST_HEAD = 4096
+"""[bytes] of the header of a part."""
 _UNSAFE = re.compile(r"[^\w .()+@-]")
 
 
@@ -52,17 +54,22 @@ def _parts(body: bytes, content_type: str) -> list[tuple[str, bytes]]:
     if boundary is None:
         raise Problem(400, "the body is multipart/form-data without a boundary")
     mark = b"--" + boundary[1].encode("latin-1")
-    sections = (b"\r\n" + body).split(b"\r\n" + mark)
+    sections = (b"\r\n" + body).split(b"\r\n" + mark, MOST_FILES + 2)
+    if len(sections) > MOST_FILES + 2:
+        raise Problem(413, f"the body has more than {MOST_FILES} parts, which is what this service takes at most")
     if len(sections) < 3 or not sections[-1].startswith(b"--"):
         raise Problem(400, "the body is not whole multipart/form-data: its last boundary is missing")
-    if len(sections) > MOST_FILES + 2:
-        raise Problem(413, f"the body has {len(sections) - 2} parts, this service takes at most {MOST_FILES}")
     files = []
     for section in sections[1:-1]:
         head, blank, content = section.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         if not blank:
             raise Problem(400, "a part of the body has no header")
-        name = BytesParser(policy=HTTP).parsebytes(head + b"\r\n\r\n", headersonly=True).get_filename()
+        if len(head) > LONGEST_HEAD:
+            raise Problem(400, f"a part of the body has a header of {len(head)} bytes, expected at most {LONGEST_HEAD}")
+        try:
+            name = BytesParser(policy=HTTP).parsebytes(head + b"\r\n\r\n", headersonly=True).get_filename()
+        except Exception:  # the header is a stranger's, and the parser has many ways to fail, deep recursion among them
+            raise Problem(400, "a part of the body has a header that cannot be read") from None
         if name:
             files.append((name, content))
     if not files:

@@ -1,5 +1,6 @@
 """Clients that owe something: a head, a body, the reading of an answer; and too many of them."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -8,9 +9,11 @@ import httpx
 import pytest
 
 from forecasting.service.app import create_app
+from forecasting.service.asgi import respond
 from forecasting.service.connections import SPARE
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem
+from forecasting.service.sending import Sending
 from forecasting.service.taking import SMALL, Memory
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -122,20 +125,35 @@ def test_an_answer_that_is_read_slowly_but_whole(shelf, served, raw, scene_of):
 
 
 def test_no_room_for_an_answer(shelf, asker, scene_of):
-    """Where it is known before, nothing is computed; where it is not, a problem goes out in its place."""
+    """Where that is known before, nothing is computed."""
     body = large(scene_of)
     memory = len(body) + 1_000_000
     app = create_app(shelf, Limits(memory=memory), quiet=True)
     ask = asker(app)
     assert ask("POST", "/predict", content=body, headers=JSON).status_code == 413
     assert 'forecast_model_batches_total{package="' + shelf.served[0].address + '"} 0.0' in ask("GET", "/metrics").text
-    app.memory.used = memory - 10
-    assert ask("GET", "/health").status_code == 200
-    full = ask("GET", "/viewer/three/three.min.js")
-    assert (full.status_code, full.json()["request_id"]) == (429, full.headers["x-request-id"])
-    app.memory.used = 0
-    assert len(ask("GET", "/viewer/three/three.min.js").content) > SMALL
-    assert app.memory.used == 0
+
+
+def test_an_answer_that_finds_no_room_is_a_problem():
+    """And nothing of it goes out, nor is anything left behind."""
+    memory, sent = Memory(4 * SMALL), []
+
+    async def send(message):
+        sent.append((message, memory.used))
+
+    async def answered(size):
+        sent.clear()
+        sending = Sending(send, [(b"x-mark", b"1")], "me", memory)
+        await respond(sending, 200, b" " * size, "text/plain")
+        return sending.status, b"".join(message.get("body", b"") for message, _ in sent), max(used for _, used in sent)
+
+    assert asyncio.run(answered(SMALL)) == (200, b" " * SMALL, 0)
+    assert asyncio.run(answered(3 * SMALL)) == (200, b" " * 3 * SMALL, 3 * SMALL)
+    assert (b"x-mark", b"1") in sent[0][0]["headers"]
+    memory.used = 2 * SMALL
+    status, body, _ = asyncio.run(answered(3 * SMALL))
+    assert (status, json.loads(body)["request_id"], memory.used) == (429, "me", 2 * SMALL)
+    assert asyncio.run(answered(SMALL))[0] == 200
 
 
 def test_memory_says_what_helps():
@@ -163,3 +181,14 @@ def test_too_many_connections(shelf, served, raw):
             each.close()
         until(lambda: len(server.server_state.connections) == 1)
         assert httpx.get(f"{url}/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x00\x01\r\n\r\n", b"GET / HTTP/9\r\n\r\n", POST.replace(b"%d", b"-1"), b"GET /" + b"a" * 100_000]
+)
+def test_what_is_not_http_is_told_so(shelf, served, raw, sent):
+    with served(create_app(shelf, quiet=True)) as (url, _):
+        head, _, problem = received(raw(url, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in head
+        assert json.loads(problem)["status"] == 400
