@@ -126,7 +126,7 @@ def _package(path: Any) -> dict[str, Any]:
         "up": package.frame.up,
         "node_types": list(package.schema.node_types),
         "fields": sorted(package.fields),
-        "card": dict(package.card),
+        "card": {name: value for name, value in package.card.items() if name != "learned"},  # a sample for programs
     }
 
 

@@ -164,6 +164,7 @@ def test_doctor_knows_everything(capsys):
 def test_inspect_a_package(trained, capsys):
     code, card, _ = call(capsys, "inspect", trained)
     assert (code, card["model"], card["unit"], card["history"]) == (0, "egnn", "cm", 8)
+    assert ("learned" in load_package(trained).card, "learned" in card["card"]) == (True, False)
 
 
 def test_show_prints_the_configuration(capsys):
