@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forecasting.cli.main import VERBS, main
+from forecasting.packages import load_package
 from forecasting.trajectories.reading import read_trajectories
 
 SMALL = ["model.arguments.hidden=6", "model.arguments.layers=2", "training.epochs=2", "training.batch_size=16"]
