@@ -9,9 +9,7 @@ OMP_NUM_THREADS says in both. The first round is not counted.
 """
 
 import cProfile
-import json
 import pstats
-import resource
 import statistics
 import subprocess
 import sys
@@ -48,6 +46,15 @@ from forecasting.trajectories.windows import WindowSpec  # noqa: E402
 HORIZON = tuple(range(1, 11))
 MODELS = {"egnn": {"hidden": 64, "layers": 4}, "segnn": {"hidden": 64, "layers": 4}}
 SHORT, LONG = 10, 1000
+MEASURED = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+program = [sys.executable, "-c", "from forecasting.cli.main import main; raise SystemExit(main())", *sys.argv[1:]]
+code = subprocess.run(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(f"exit {code}, {peak:.0f} MiB, {time.perf_counter() - start:.1f} s", end="")
+"""
+"""A process so small that its own memory does not count as the program's."""
 KINDS = {
     "short scenes, a table": (SHORT, "in.parquet"),
     "short scenes, a data set": (SHORT, "set"),
@@ -168,29 +175,19 @@ def memory(sizes: list[int]) -> None:
         for kind, (frames, source) in KINDS.items():
             for windows in sizes:
                 write(folder / source, scenes(windows, 5, frames))
-                command = [sys.executable, __file__, "one", str(folder), source, f"out-{windows}-{frames}/", str(frames)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                print(f"{kind:24s} {windows:9d} windows: {done.stdout.strip()}", flush=True)
+                print(f"{kind:24s} {windows:9d} windows: {one(folder, source, frames)}", flush=True)
 
 
-def one(folder: Path, source: str, output: str, frames: int) -> None:
-    """One prediction by the program itself, in a process whose peak memory is measured."""
-    from forecasting.cli.main import main as program
-
-    every = [] if frames == SHORT else ["--every", "1"]
-    start = time.perf_counter()
-    sys.stdout, out = sys.stderr, sys.stdout
-    code = program(["predict", str(folder / "package"), str(folder / source), "-o", f"{folder}/{output}", *every])
-    sys.stdout = out
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"code": code, "peak_MiB": round(peak), "seconds": round(time.perf_counter() - start, 1)}))
+def one(folder: Path, source: str, frames: int) -> str:
+    """One prediction by the program itself; its peak memory and time."""
+    words = ["predict", folder / "package", folder / source, "-o", f"{folder}/out-{source}-{frames}/"]
+    words += [] if frames == SHORT else ["--every", "1"]
+    return subprocess.run([sys.executable, "-c", MEASURED, *map(str, words)], check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":
     what, *numbers = [word for word in sys.argv[1:] if not word.startswith("--")] or ["rate"]
     if what == "rate":
         rate(*(int(number) for number in (numbers + ["5", "5000"][len(numbers) :])))
-    elif what == "one":
-        one(Path(numbers[0]), numbers[1], numbers[2], int(numbers[3]))
     else:
         memory([int(number) for number in numbers] or [10_000, 100_000, 1_000_000])

@@ -1,4 +1,4 @@
-"""Requests per second of the service, beside an empty endpoint, an unbatched service and the Predictor alone.
+"""Requests per second of the service, beside empty endpoints, an unbatched service and the Predictor alone.
 
     python benchmarks/serve.py                        # EGNN and SEGNN 64×4, scenes of 5 and 31 nodes
     python benchmarks/serve.py --rounds 5 --seconds 4 --json serve.json
@@ -7,8 +7,9 @@ Untrained weights of the published sizes; every scene has 4 frames and is foreca
 process of its own with one arithmetic thread, the clients in this one. Rounds alternate between the cases, and ratios are
 medians of rounds, so that a machine with other work on it disturbs all alike.
 
-- single: 64 connections, each asks for one scene (JSON) as soon as it has its answer. Beside `GET /health` on the same
-  connections, and beside the same service that computes every request by itself.
+- single: 64 connections, each asks for one scene (JSON) as soon as it has its answer. Beside `GET /health` of the service, which
+  passes its gate alone; beside an endpoint of FastAPI that does nothing, on the same server and with the same body; and beside
+  the same service that computes every request by itself.
 - bodies: 4 connections, 256 scenes as one Arrow body each. Beside `Predictor.batches` of the same scenes, held in memory.
 """
 
@@ -33,15 +34,15 @@ from forecasting.inference.predictor import Predictor
 from forecasting.models import build_model
 from forecasting.numerics import configure
 from forecasting.packages import Package, load_package, save_package
-from forecasting.service.carrying import JsonCarrier, TableCarrier
 from forecasting.preparations import keep_few_preparations
+from forecasting.service.carrying import JsonCarrier, TableCarrier
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.dataset import build_dataset
 from forecasting.trajectories.normalization import Normalization
 from forecasting.trajectories.trajectory import Trajectory
 from forecasting.trajectories.windows import WindowSpec
 
-FRAMES, HORIZON, CLIENTS, PER_BODY, BODIES = 4, 10, 64, 256, 4
+FRAMES, HORIZON, CLIENTS, PER_BODY, BODIES, FEWEST = 4, 10, 64, 256, 4, 12
 MODELS = {"egnn": {"hidden": 64, "layers": 4}, "segnn": {"hidden": 64, "layers": 4}}
 
 
@@ -84,11 +85,30 @@ def serve(folders: Sequence[str], unbatched: bool) -> None:
     run(app, listener, 5)
 
 
-class Server:
-    """The service in a process of its own."""
+def serve_nothing() -> None:
+    """Run an application of FastAPI with one endpoint, which looks at nothing and answers an empty object."""
+    import uvicorn
+    from fastapi import FastAPI
 
-    def __init__(self, folders: Sequence[Path], unbatched: bool = False) -> None:
-        words = [sys.executable, __file__, "--serve", *map(str, folders), *(["--unbatched"] if unbatched else [])]
+    from forecasting.service.server import listening
+
+    app = FastAPI()
+
+    @app.post("/predict")
+    async def nothing() -> dict[str, str]:
+        return {}
+
+    listener = listening("127.0.0.1", 0)
+    print(listener.getsockname()[1], flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+
+
+class Server:
+    """A server in a process of its own; without folders, one that does nothing."""
+
+    def __init__(self, folders: Sequence[Path] = (), unbatched: bool = False) -> None:
+        words = [sys.executable, __file__, *(["--serve", *map(str, folders)] if folders else ["--nothing"])]
+        words += ["--unbatched"] if unbatched else []
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -134,7 +154,7 @@ class Caller(asyncio.Protocol):
 
 
 class Counter:
-    """Answers after a warm-up, until the time is over."""
+    """Answers after a warm-up, until the time is over and there are some."""
 
     def __init__(self, seconds: float) -> None:
         self.first = time.perf_counter() + seconds / 4
@@ -144,9 +164,11 @@ class Counter:
 
     def answered(self, seconds: float) -> None:
         now = time.perf_counter()
-        self.over = now >= self.last
-        if now >= self.first and not self.over:
-            self.times.append(seconds)
+        if now < self.first or self.over:
+            return
+        self.times.append(seconds)
+        self.over = now >= self.last and len(self.times) >= FEWEST
+        self.last = max(self.last, now)
 
     def rate(self) -> float:
         return len(self.times) / (self.last - self.first)
@@ -196,13 +218,14 @@ def measured(name: str, folder: Path, nodes: int, options: argparse.Namespace) -
     bodies = [request("/predict", body, "application/vnd.apache.arrow.stream")]
     empty = [request("/health", method="GET")]
     rows: list[dict[str, float]] = []
-    batched, alone = Server([folder]), Server([folder], unbatched=True)
+    batched, alone, nothing = Server([folder]), Server([folder], unbatched=True), Server()
     try:
         for _ in range(options.rounds):
             single = load(batched.port, singles, CLIENTS, options.seconds)
             rows.append(
                 {
-                    "empty": load(batched.port, empty, CLIENTS, options.seconds).rate(),
+                    "health": load(batched.port, empty, CLIENTS, options.seconds).rate(),
+                    "FastAPI": load(nothing.port, singles, CLIENTS, options.seconds).rate(),
                     "single": single.rate(),
                     "p50 ms": 1e3 * float(np.quantile(single.times, 0.5)),
                     "p99 ms": 1e3 * float(np.quantile(single.times, 0.99)),
@@ -211,12 +234,13 @@ def measured(name: str, folder: Path, nodes: int, options: argparse.Namespace) -
                     "predictor": predictor_rate(predictor, given, options.seconds),
                 }
             )
-            rows[-1]["single / empty"] = rows[-1]["single"] / rows[-1]["empty"]
+            rows[-1]["single / health"] = rows[-1]["single"] / rows[-1]["health"]
+            rows[-1]["single / FastAPI"] = rows[-1]["single"] / rows[-1]["FastAPI"]
             rows[-1]["single / unbatched"] = rows[-1]["single"] / rows[-1]["unbatched"]
             rows[-1]["bodies / predictor"] = rows[-1]["bodies"] / rows[-1]["predictor"]
     finally:
-        batched.stop()
-        alone.stop()
+        for server in (batched, alone, nothing):
+            server.stop()
     found = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
     print(f"{name:8} {nodes:3} nodes: " + ", ".join(f"{key} {value:.4g}" for key, value in found.items()), flush=True)
     return {"model": name, "nodes": nodes, **found, "rounds": rows}
@@ -231,9 +255,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--unbatched", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--nothing", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options.serve, options.unbatched)
+        return
+    if options.nothing:
+        serve_nothing()
         return
     configure(1)
     with tempfile.TemporaryDirectory() as folder:

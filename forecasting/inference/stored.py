@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -101,9 +101,7 @@ def stored_groups(dataset: Dataset, first: int, last: int, package: Package, ext
 
 def _groups(dataset: Dataset, first: int, last: int, package: Package, own_edges: tuple[str, ...]) -> Iterator[StoredGroup]:
     stored, manifest = dataset.rows, dataset.manifest
-    codes = np.array([package.schema.node_types.index(name) for name in manifest.node_types], dtype=np.int64)
-    kinds = np.array([own_edges.index(name) for name in manifest.edge_types], dtype=np.int64)
-    rows = replace(stored, node_type=codes[stored.node_type], edge_type=kinds[stored.edge_type])
+    rows = _recoded(dataset, package.schema.node_types, own_edges)
 
     def kind(scene: int) -> Any:
         info = rows.scene_info[scene]
@@ -117,6 +115,21 @@ def _groups(dataset: Dataset, first: int, last: int, package: Package, own_edges
         )
         check_rates(group.where_at, rows.dt[members], several, package)
         yield group
+        stored.release()
+
+
+@lru_cache(maxsize=1)
+def _recoded(dataset: Dataset, node_types: tuple[str, ...], edge_types: tuple[str, ...]) -> MemoryMap:
+    """The rows of a data set with the package's codes of types."""
+    rows, manifest = dataset.rows, dataset.manifest
+    codes = np.array([node_types.index(name) for name in manifest.node_types], dtype=np.int64)
+    kinds = np.array([edge_types.index(name) for name in manifest.edge_types], dtype=np.int64)
+    changed: dict[str, Any] = {}
+    if (codes != np.arange(len(codes))).any():
+        changed["node_type"] = codes[rows.node_type]
+    if (kinds != np.arange(len(kinds))).any():
+        changed["edge_type"] = kinds[rows.edge_type]
+    return replace(rows, **changed) if changed else rows
 
 
 def _alike(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:

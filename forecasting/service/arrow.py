@@ -11,6 +11,7 @@ from forecasting.packages.package import Package
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem, too_large
 from forecasting.service.schemas import PredictQuery
+from forecasting.service.texts import check_table
 from forecasting.trajectories.formats import ReadOptions
 from forecasting.trajectories.formats.arrow_table import scenes_of_table
 from forecasting.trajectories.trajectory import Trajectory
@@ -75,6 +76,7 @@ def _table(body: bytes) -> pa.Table:
         raise Problem(400, f"the body is not an Arrow stream: {(str(error).splitlines() or ['damaged'])[0][:200]}") from None
     if not len(table):
         raise Problem(422, "the table has no rows")
+    check_table(table)
     return table
 
 

@@ -12,16 +12,14 @@ from pydantic import BaseModel, ValidationError
 from forecasting.errors import ForecastingError
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval
-from forecasting.service.arrow import _table, trajectories_of_stream
+from forecasting.service.arrow import trajectories_of_stream
 from forecasting.service.jobs import Job, Size
 from forecasting.service.limits import Limits
-from forecasting.service.measuring import MeasuringJob
 from forecasting.service.problems import Problem, too_large
 from forecasting.service.residuals import Wish
 from forecasting.service.scenes import trajectory_of
 from forecasting.service.schemas import DiagnoseBody, PredictBody, PredictQuery, Scene
 from forecasting.service.shelf import Served, Shelf
-from forecasting.service.texts import check_table
 from forecasting.service.writing import ARROW, JSON
 from forecasting.trajectories.trajectory import Trajectory
 
@@ -60,7 +58,6 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
     options = parsed_query(PredictQuery, query) if query or kind == ARROW else NOTHING
     if kind == ARROW:
         served = shelf.find(options.package)
-        check_table(_table(body))
         scenes = _checked(lambda: trajectories_of_stream(body, options, served.package, limits))
         every, interval, residual = options.every, options.interval, options.residual
     else:
@@ -72,8 +69,7 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
         residual = wish.residual or options.residual
     groups = None if residual is None else _wish(residual.groups, residual.draws, served, limits)
     regions = None if interval is None else Interval((interval.level,), interval.joint)
-    kind_of_job = Job if groups is None else MeasuringJob
-    return _asked(served, kind_of_job(scenes, Anchors(every), interval=regions, residual=groups), limits)
+    return _asked(served, Job(scenes, Anchors(every), interval=regions, residual=groups), limits)
 
 
 def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:
@@ -81,7 +77,7 @@ def diagnose_asked(body: bytes, shelf: Shelf, limits: Limits) -> Ask:
     wish = parsed(DiagnoseBody, body)
     served = shelf.find(wish.package)
     groups = _wish(wish.groups, wish.draws, served, limits)
-    job = MeasuringJob(_trajectories(wish, served, limits), Anchors(wish.every), forecast=False, residual=groups)
+    job = Job(_trajectories(wish, served, limits), Anchors(wish.every), forecast=False, residual=groups)
     return _asked(served, job, limits)
 
 

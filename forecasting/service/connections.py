@@ -14,6 +14,8 @@ from forecasting.service.problems import CONTENT_TYPE, Problem
 SPARE = 64
 """Connections beyond the limit that are told so; those beyond these are closed without a word."""
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+LARGEST_HEAD = 64 << 10
+"""[bytes] of the head of a request."""
 _Protocol: Any = AutoHTTPProtocol
 
 
@@ -31,6 +33,7 @@ class Connection(_Protocol):  # type: ignore[misc]
         super().__init__(**others)
         self._limits = limits
         self._head_since: float | None = None
+        self._head = 0
         self._unread_since, self._answering = 0.0, self.cycle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,7 +52,11 @@ class Connection(_Protocol):  # type: ignore[misc]
             self._head_since = time.monotonic()
         super().data_received(data)
         if self.cycle is not before:
-            self._head_since = None
+            self._head_since, self._head = None, 0
+        elif self._head_since is not None:
+            self._head += len(data)
+            if self._head > LARGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request has at most {LARGEST_HEAD} bytes.")
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP as a problem, unless an answer has begun."""

@@ -12,7 +12,7 @@ from forecasting.inference.forecasts import ForecastBatch
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval
 from forecasting.service.problems import Problem
-from forecasting.service.residuals import Wish, measured
+from forecasting.service.residuals import Wish, measured_steps
 from forecasting.service.shelf import Served
 from forecasting.trajectories.trajectory import Trajectory
 
@@ -73,8 +73,9 @@ class Job:
                     self.batches.append(batch)
                     yield
             if self.residual is not None:
-                for found in measured(served, self.scenes, self.anchors, self.residual):
-                    self.residuals.append(found)
+                for found in measured_steps(served, self.scenes, self.anchors, self.residual):
+                    if found is not None:
+                        self.residuals.append(found)
                     yield
         except ForecastingError as error:
             self.problem = Problem.of(error)

@@ -71,11 +71,6 @@ _PLANE = (
 )
 
 
-def measured(served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wish: Wish) -> Iterator[dict[str, object]]:
-    """The residual of the model for one group after the other; see `measured_steps`."""
-    return (found for found in measured_steps(served, scenes, anchors, wish) if found is not None)
-
-
 def measured_steps(
     served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wish: Wish
 ) -> Iterator[dict[str, object] | None]:

@@ -98,7 +98,7 @@ class Dataset:
         return open_memory_map(self.folder, self.manifest.content, self.manifest.counts["shards"], self.manifest.fields)
 
     @property
-    def scenes(self) -> list[str]:
+    def scenes(self) -> Sequence[str]:
         """Names of the scenes, in order."""
         return self.rows.scene_names
 

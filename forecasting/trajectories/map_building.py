@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 
 from forecasting.files import atomic_folder
 from forecasting.trajectories.clock import Clock
+from forecasting.trajectories.mapped_texts import GrowingTexts
 from forecasting.trajectories.shard_tables import AXES
 from forecasting.trajectories.shards import shard_paths
+
+ABOUT = "about.json"
+AT_ONCE = 4096
+"""Scenes that are looked at at once."""
 
 
 class GrowingArray:
@@ -64,8 +69,7 @@ def build_map(folder: Path, place: Path, fields: Mapping[str, Mapping[str, Any]]
         fields: name -> what the manifest says of it.
     """
     paths = shard_paths(folder)
-    scenes = [pq.read_table(path) for path in paths["scenes"]]
-    all_scenes = pa.concat_tables(scenes)
+    all_scenes = pa.concat_tables([pq.read_table(path, columns=["nodes", "edges", "dt"]) for path in paths["scenes"]])
     stride = int(all_scenes["nodes"].to_numpy().max())
     with atomic_folder(place) as temporary, ExitStack() as stack:
         arrays: dict[str, GrowingArray] = {}
@@ -95,10 +99,10 @@ def build_map(folder: Path, place: Path, fields: Mapping[str, Mapping[str, Any]]
             append("clock_error", clock.error)
             append("dt", clock.dt)
             grid += int(clock.offsets[-1])
-        ids: list[str] = []
+        ids = stack.enter_context(GrowingTexts(temporary / "node_ids.arrow"))
         for table in map(pq.read_table, paths["nodes"]):
             append("node_type", table["type"].to_numpy().astype(np.int64))
-            ids += table["id"].to_pylist()
+            ids.append(table["id"])
             for name, about in fields.items():
                 if not about["per_frame"]:
                     append(f"field-{name}", _columns(table, _parts(table, name)))
@@ -106,13 +110,15 @@ def build_map(folder: Path, place: Path, fields: Mapping[str, Mapping[str, Any]]
         for table in map(pq.read_table, paths["edges"]):
             append("edges", _columns(table, ["source", "target"]).astype(np.int64))
             append("edge_type", table["type"].to_numpy().astype(np.int64))
-        about_scenes = {
-            "node_stride": stride,
-            "node_ids": ids,
-            "scene_names": all_scenes["name"].to_pylist(),
-            "scene_info": [_info(row) for row in all_scenes.to_pylist()],
-        }
-        (temporary / "scenes.json").write_text(json.dumps(about_scenes), encoding="utf-8")
+        names = stack.enter_context(GrowingTexts(temporary / "scene_names.arrow"))
+        known: dict[str, int] = {}
+        for table in map(pq.read_table, paths["scenes"]):
+            names.append(table["name"])
+            for batch in table.to_batches(AT_ONCE):
+                infos = (json.dumps(_info(row)) for row in batch.to_pylist())
+                append("scene_info", np.array([known.setdefault(info, len(known)) for info in infos], dtype=np.int64))
+        about = {"node_stride": stride, "scene_infos": list(known)}
+        (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
 def _row_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:

@@ -1,6 +1,7 @@
 """The flat arrays that training reads, mapped from disk and keyed by the content of the shards."""
 
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from forecasting.errors import DataError
 from forecasting.trajectories.clock import Clock
-from forecasting.trajectories.map_building import build_map
+from forecasting.trajectories.map_building import ABOUT, build_map
+from forecasting.trajectories.mapped_texts import SceneInfos, Texts
 from forecasting.trajectories.shards import TABLES, content_of, shard_paths
 from forecasting.trajectories.trajectory import Trajectory
 
 CLOCK_TOLERANCE = 0.25
+LAYOUT = 2
+"""Number of the layout of the arrays' folder; those of an earlier one are made anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +38,11 @@ class MemoryMap:
         clock_error: (S,) largest distance of a frame from its grid point, in steps.
         dt: (S,) [s].
         node_offsets, edge_offsets: (S + 1,).
-        node_ids: all ids as text, none in arrays that are only to be forecast; node_type: (nodes,); edges: (edges, 2) node indices within the scene; edge_type.
+        node_ids: all ids as text, none in arrays that are only to be forecast.
+        node_type: (nodes,); edges: (edges, 2) node indices within the scene; edge_type.
         scene_names, scene_info: per scene.
         node_stride: greatest number of nodes in a scene.
+        files: that the arrays are mapped from, none where they are in memory.
     """
 
     key: NDArray[np.int64]
@@ -48,13 +54,19 @@ class MemoryMap:
     dt: NDArray[np.float64]
     node_offsets: NDArray[np.int64]
     edge_offsets: NDArray[np.int64]
-    node_ids: list[str]
+    node_ids: Sequence[str]
     node_type: NDArray[np.int64]
     edges: NDArray[np.int64]
     edge_type: NDArray[np.int64]
-    scene_names: list[str]
-    scene_info: list[dict[str, Any]]
+    scene_names: Sequence[str]
+    scene_info: Sequence[Mapping[str, Any]]
     node_stride: int
+    files: tuple[mmap.mmap, ...] = ()
+
+    def release(self) -> None:
+        """Let the system take back the memory of mapped files (Linux); what is needed again is read again."""
+        for file in self.files if hasattr(mmap, "MADV_DONTNEED") else ():
+            file.madvise(mmap.MADV_DONTNEED)
 
     def lookup(
         self, key: NDArray[np.int64], steps: NDArray[np.int64], scene: NDArray[np.int64]
@@ -125,21 +137,29 @@ def open_memory_map(folder: Path, content: str, shards: int, fields: Mapping[str
     Raises:
         DataError: if the shards are missing, damaged or not those of the manifest.
     """
-    place = folder / f".map-{content[:16]}"
-    if not (place / "scenes.json").exists():
+    place = folder / f".map-{content[:16]}-{LAYOUT}"
+    if not (place / ABOUT).exists():
         _check_shards(folder, content, shards)
         build_map(folder, place, fields)
-    arrays = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
-    about = json.loads((place / "scenes.json").read_text(encoding="utf-8"))
-    small = ("grid_offsets", "clock_error", "dt", "node_offsets", "edge_offsets", "node_type", "edges", "edge_type")
-    kept: dict[str, Any] = {name: np.array(arrays[name]) for name in small} | about
+    mapped = {path.stem: np.load(path, mmap_mode="r") for path in place.glob("*.npy")}
+    arrays = {name: np.asarray(array) for name, array in mapped.items()}
+    texts = {path.stem: _mapped(path) for path in place.glob("*.arrow")}
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    whole = ("key", "position", "grid_offsets", "grid_time", "clock_error", "dt", "node_offsets", "edge_offsets", "node_type")
     return MemoryMap(
-        key=arrays["key"],
-        position=arrays["position"],
+        **{name: arrays[name] for name in (*whole, "edges", "edge_type")},
         fields={name: arrays[f"field-{name}"] for name in fields},
-        grid_time=arrays["grid_time"],
-        **kept,
+        node_ids=Texts.open(texts["node_ids"]),
+        scene_names=Texts.open(texts["scene_names"]),
+        scene_info=SceneInfos(about["scene_infos"], arrays["scene_info"]),
+        node_stride=about["node_stride"],
+        files=(*texts.values(), *(array.base for array in mapped.values() if isinstance(array.base, mmap.mmap))),
     )
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _check_shards(folder: Path, content: str, shards: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 
 import httpx
@@ -10,10 +11,11 @@ import pytest
 
 from forecasting.service.app import create_app
 from forecasting.service.asgi import respond
-from forecasting.service.connections import SPARE
+from forecasting.service.connections import LARGEST_HEAD, SPARE
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem
 from forecasting.service.sending import Sending
+from forecasting.service.server import listening
 from forecasting.service.taking import SMALL, Memory
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -68,6 +70,33 @@ def test_a_head_that_does_not_come(shelf, served, raw, case):
         time.sleep(0.1)
         connection.sendall(sent[-1:])
         assert answered in received(connection)
+
+
+def test_a_head_that_has_no_end(shelf, served, raw):
+    with served(create_app(shelf, quiet=True), Limits()) as (url, _):
+        connection = raw(url, HEALTH[:-2] + b"x: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                connection.sendall(b"a" * LARGEST_HEAD)
+        assert received(connection)[:17] in (b"HTTP/1.1 400 Bad ", b"")  # nothing, where the rest of the head arrived behind it
+
+
+def test_a_head_of_a_usual_size_in_parts(shelf, served, raw):
+    with served(create_app(shelf, quiet=True), Limits()) as (url, _):
+        connection = raw(url, HEALTH[:-2] + b"x: ")
+        for _ in range(8):
+            connection.sendall(b"a" * (LARGEST_HEAD // 16))
+        connection.sendall(b"\r\n\r\n")
+        assert healthy(connection)
+
+
+def test_no_part_of_an_answer_waits_for_another(raw):
+    """asyncio tells TCP so (TCP_NODELAY) for sockets whose protocol is known."""
+    with listening("127.0.0.1", 0) as listener:
+        raw(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
 
 
 def test_a_head_that_dribbles(shelf, served, raw):

@@ -26,7 +26,7 @@ def scenes():
 
 def test_what_goes_in_comes_out(scenes, tmp_path):
     dataset = build_dataset(iter(scenes), tmp_path / "d", symmetry="O(3)", provenance={"by": "test"})
-    assert dataset.scenes == ["one", "two", "three"]
+    assert list(dataset.scenes) == ["one", "two", "three"]
     assert dataset.manifest.symmetry == "O(3)"
     for index, scene in enumerate(scenes):
         assert_same_trajectory(dataset.trajectory(index), scene)

@@ -81,8 +81,9 @@ def test_a_changed_file_begins_anew(files: list[Path], tmp_path: Path, caplog: p
 
 def test_every_scene_is_found_in_its_shard(files: list[Path], tmp_path: Path) -> None:
     found = ingest(files, tmp_path / "set", MASKED)
-    assert found.scenes == [f"{file}-{number}" for file in range(2) for number in range(12)]
-    assert [found.trajectory(index).scene for index in range(24)] == found.scenes
+    names = [f"{file}-{number}" for file in range(2) for number in range(12)]
+    assert list(found.scenes) == names
+    assert [found.trajectory(index).scene for index in range(24)] == names
     assert found.trajectory(14).valid.shape == (14, 5)
 
 
