@@ -19,7 +19,7 @@ from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int
 
 Float = NDArray[np.float64]
-ENOUGH = 2048
+ENOUGH = 512
 """Nodes of a block from which it is a group of its own; the scenes of smaller ones are put together with others."""
 
 

@@ -2,10 +2,12 @@
 
 import struct
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 
+from forecasting.inference.block_group import ENOUGH
 from forecasting.inference.fields import known_fields
 from forecasting.packages.package import Package
 from forecasting.service.limits import Limits
@@ -13,14 +15,15 @@ from forecasting.service.problems import Problem, too_large
 from forecasting.service.schemas import PredictQuery
 from forecasting.service.texts import check_table
 from forecasting.trajectories.formats import ReadOptions
-from forecasting.trajectories.formats.arrow_table import scenes_of_table
+from forecasting.trajectories.formats.arrow_table import blocks_of_table
+from forecasting.trajectories.scene_block import SceneBlock, one_by_one
 from forecasting.trajectories.trajectory import Trajectory
 
 NAME = "the table"
 
 
-def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, limits: Limits) -> list[Trajectory]:
-    """The scenes of a stream.
+def scenes_of_stream(body: bytes, said: PredictQuery, package: Package, limits: Limits) -> list[Trajectory] | SceneBlock:
+    """The scenes of a stream; a block where they are many and every node was observed in every frame.
 
     Args:
         body: the stream; said: unit and up axis where the stream's metadata do not say them.
@@ -38,9 +41,15 @@ def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, li
         fallback_up="none" if package.frame.up == "none" else "",
         entries=limits.entries,
     )
+    table = _table(body)
+    items = blocks_of_table(table, NAME, options)
+    first = next(items)
+    if isinstance(first, SceneBlock) and len(first.time) == len(table) and _is_large(first):
+        _check(first, limits)
+        return first
     entries = 0
     found: list[Trajectory] = []
-    for scene in scenes_of_table(_table(body), NAME, options):
+    for scene in one_by_one(chain([first], items)):
         entries += scene.valid.size
         for what, count, most in (
             ("entries (frames × nodes) or more", entries, limits.entries),
@@ -55,6 +64,23 @@ def trajectories_of_stream(body: bytes, said: PredictQuery, package: Package, li
         fields = known_fields(scene, package.fields, f"scene '{scene.scene}'")
         found.append(scene if fields == scene.fields else replace(scene, fields=fields))
     return found
+
+
+def _is_large(block: SceneBlock) -> bool:
+    """Whether it is worth a batch of its own, and such that nothing must be said of a single scene."""
+    finite = np.isfinite(block.positions).all() and all(np.isfinite(item.values).all() for item in block.fields.values())
+    return bool(block.nodes.sum() >= ENOUGH and finite)
+
+
+def _check(block: SceneBlock, limits: Limits) -> None:
+    for what, count, most in (
+        ("entries (frames × nodes)", len(block.time), limits.entries),
+        ("scenes", len(block), limits.scenes),
+        (f"frames in scene '{block.names[int(block.frames.argmax())]}'", int(block.frames.max()), limits.frames),
+        (f"nodes in scene '{block.names[int(block.nodes.argmax())]}'", int(block.nodes.max()), limits.nodes),
+    ):
+        if count > most:
+            raise too_large(what, count, most)
 
 
 def _table(body: bytes) -> pa.Table:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from forecasting.errors import ForecastingError
 from forecasting.inference.predictor import Anchors
 from forecasting.inference.regions import Interval
-from forecasting.service.arrow import trajectories_of_stream
+from forecasting.service.arrow import scenes_of_stream
 from forecasting.service.jobs import Job, Size
 from forecasting.service.limits import Limits
 from forecasting.service.problems import Problem, too_large
@@ -20,6 +21,7 @@ from forecasting.service.scenes import trajectory_of
 from forecasting.service.schemas import DiagnoseBody, PredictBody, PredictQuery, Scene
 from forecasting.service.shelf import Served, Shelf
 from forecasting.service.writing import ARROW, JSON
+from forecasting.trajectories.scene_block import SceneBlock
 from forecasting.trajectories.trajectory import Trajectory
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -57,7 +59,7 @@ def predict_asked(body: bytes, kind: str, query: Mapping[str, str], shelf: Shelf
     options = parsed_query(PredictQuery, query) if query or kind == ARROW else NOTHING
     if kind == ARROW:
         served = shelf.find(options.package)
-        scenes = _checked(lambda: trajectories_of_stream(body, options, served.package, limits))
+        scenes = _checked(lambda: scenes_of_stream(body, options, served.package, limits))
         every, interval, residual = options.every, options.interval, options.residual
     else:
         wish = parsed(PredictBody, body)
@@ -143,12 +145,15 @@ def _wish(names: list[str] | None, draws: int, served: Served, limits: Limits) -
 
 
 def _asked(served: Served, job: Job, limits: Limits) -> Ask:
-    for scene in job.scenes:
-        _check_clock(scene, limits.frames)
-    if job.anchors.every is None:
+    if isinstance(job.scenes, SceneBlock):
+        _check_clocks(job.scenes, limits.frames)
+        taken = _bytes_of_block(job.scenes)
+    else:
         for scene in job.scenes:
-            if not scene.valid[-1].any():
+            _check_clock(scene, limits.frames)
+            if job.anchors.every is None and not scene.valid[-1].any():
                 raise Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no node at its last frame")
+        taken = sum(map(_bytes_of, job.scenes))
     size = job.size(served)
     positions = size.nodes * served.hypotheses * len(served.package.window.horizon)
     for what, found, most in (
@@ -159,7 +164,7 @@ def _asked(served: Served, job: Job, limits: Limits) -> Ask:
         if found > most:
             raise too_large(what, found, most)
     answer = _bytes(served.package.schema.dim, size.nodes, positions, job) if job.forecast else 0
-    return Ask(served, job, size, answer + sum(map(_bytes_of, job.scenes)))
+    return Ask(served, job, size, answer + taken)
 
 
 def _bytes(dim: int, nodes: int, positions: int, job: Job) -> int:
@@ -172,6 +177,22 @@ def _bytes_of(scene: Trajectory) -> int:
     """Of its arrays, which may take far more than the body that says them."""
     arrays = (scene.time, scene.positions, scene.valid, scene.node_ids, scene.node_types, scene.edges, scene.edge_types)
     return sum(array.nbytes for array in arrays) + sum(item.values.nbytes for item in scene.fields.values())
+
+
+def _bytes_of_block(block: SceneBlock) -> int:
+    arrays = (block.time, block.positions, block.valid, block.node_ids.code, block.node_types.code)
+    return sum(array.nbytes for array in arrays) + sum(item.values.nbytes for item in block.fields.values())
+
+
+def _check_clocks(block: SceneBlock, most: int) -> None:
+    """The same as `_check_clock` for all scenes of a block."""
+    with np.errstate(over="ignore"):
+        lasts = block.time[block.starts[1:] - 1] - block.time[block.starts[:-1]]
+        wrong = np.isinf(lasts) | (lasts > most * block.dt)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        found = f"{lasts[first] / block.dt[first]:.3g}"
+        raise too_large(f"frames on the even clock of scene '{block.names[first]}'", found, most)
 
 
 def _check_clock(scene: Trajectory, most: int) -> None:

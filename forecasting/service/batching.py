@@ -104,7 +104,7 @@ class Worker:
             raise Problem(429, f"{self.queue} requests wait for {self.served.name}; come again", {"retry-after": "1"})
         loop = asyncio.get_running_loop()
         limits = self.served.predictor.limits
-        small = job.forecast and job.residual is None and job.anchors.every is None
+        small = isinstance(job.scenes, list) and job.forecast and job.residual is None and job.anchors.every is None
         small = small and size.nodes * SMALL <= limits.nodes and size.edges * SMALL <= limits.edges
         waiting = _Waiting(job, size, written, loop.create_future())
         (self._small if small else self._large).append(waiting)

@@ -14,7 +14,9 @@ from forecasting.inference.regions import Interval
 from forecasting.service.problems import Problem
 from forecasting.service.residuals import Wish, measured_steps
 from forecasting.service.shelf import Served
+from forecasting.trajectories.scene_block import SceneBlock
 from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.windows import Int
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Job:
     """Scenes to forecast, and what else is to be said of them.
 
     Attributes:
-        scenes: of the request; anchors: frames to forecast from; forecast: whether they are to be forecast at all.
+        scenes: of the request, their sources all different, or a block.
+        anchors: frames to forecast from; forecast: whether they are to be forecast at all.
         interval: which regions its answer has around the forecasts, None for none.
         residual: which groups to measure, None for none.
         batches, residuals: the answers, once they are there; forecasts are in the order of the scenes.
@@ -44,7 +47,7 @@ class Job:
         left: set when nobody waits any more.
     """
 
-    scenes: list[Trajectory]
+    scenes: list[Trajectory] | SceneBlock
     anchors: Anchors = field(default_factory=Anchors)
     forecast: bool = True
     interval: Interval | None = None
@@ -56,20 +59,20 @@ class Job:
 
     def size(self, served: Served) -> "Size":
         """How much work it is, or a little more."""
-        nodes = np.array([len(scene.node_ids) for scene in self.scenes])
-        known = np.array([len(scene.edges) for scene in self.scenes])
+        nodes, frames, known = _counts(self.scenes)
         edges = expected_edges(served.predictor.builder.topology, nodes, known)
         if self.anchors.every is None:
             return Size(len(nodes), int(nodes.sum()), int(edges.sum()), int(edges.max()))
         past = served.package.window.past
-        windows = self.anchors.counts(past, np.array([len(scene.time) for scene in self.scenes]))
+        windows = self.anchors.counts(past, frames)
         return Size(int(windows.sum()), int(windows @ nodes), int(windows @ edges), int(edges.max()))
 
     def steps(self, served: Served) -> Iterator[None]:
         """Work, yielding between steps of about one micro-batch each."""
         try:
             if self.forecast:
-                for batch in served.predictor.batches(self.scenes, self.anchors, self.interval):
+                items = [self.scenes] if isinstance(self.scenes, SceneBlock) else self.scenes
+                for batch in served.predictor.batches(items, self.anchors, self.interval):
                     self.batches.append(batch)
                     yield
             if self.residual is not None:
@@ -85,12 +88,17 @@ class Job:
         """See that every scene has a forecast; without one, say which has none."""
         if self.problem or not self.forecast:
             return
-        answered = {id(batch.sources[scene]) for batch in self.batches for scene in np.unique(batch.scene)}
-        for scene in self.scenes:
-            if id(scene.source) not in answered:
-                text = f"scene '{scene.scene}' cannot be forecast: it has no anchor frame with a node and a whole history"
-                self.problem = Problem(422, text)
-                return
+        found = [(batch, scene) for batch in self.batches for scene in np.unique(batch.scene)]
+        if isinstance(self.scenes, SceneBlock):
+            named = {batch.names[scene] for batch, scene in found}
+            without = (name for name in self.scenes.names if name not in named)
+        else:
+            answered = {id(batch.sources[scene]) for batch, scene in found}
+            without = (scene.scene for scene in self.scenes if id(scene.source) not in answered)
+        for name in without:
+            text = f"scene '{name}' cannot be forecast: it has no anchor frame with a node and a whole history"
+            self.problem = Problem(422, text)
+            return
 
 
 def run_together(jobs: list[Job], served: Served) -> bool:
@@ -115,6 +123,15 @@ def run_together(jobs: list[Job], served: Served) -> bool:
     for job in jobs:
         job.check()
     return True
+
+
+def _counts(scenes: list[Trajectory] | SceneBlock) -> tuple[Int, Int, Int]:
+    """(S,) nodes, frames and known edges of scenes."""
+    if isinstance(scenes, SceneBlock):
+        return scenes.nodes, scenes.frames, scenes.edge_counts
+    counts = [(len(scene.node_ids), len(scene.time), len(scene.edges)) for scene in scenes]
+    nodes, frames, edges = np.array(counts).T
+    return nodes, frames, edges
 
 
 def part(batch: ForecastBatch, first: int, last: int) -> ForecastBatch:

@@ -1,6 +1,6 @@
 """How far a model is from moving along with the scenes of a request, group by group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,7 @@ _PLANE = (
 
 
 def measured_steps(
-    served: Served, scenes: Sequence[Trajectory], anchors: Anchors, wish: Wish
+    served: Served, scenes: Iterable[Trajectory], anchors: Anchors, wish: Wish
 ) -> Iterator[dict[str, object] | None]:
     """The residual of the model for one group after the other, on the first windows of the scenes; None after each step before.
 
@@ -108,7 +108,7 @@ def measured_steps(
         }
 
 
-def _windows(served: Served, scenes: Sequence[Trajectory], anchors: Anchors) -> WindowBatch:
+def _windows(served: Served, scenes: Iterable[Trajectory], anchors: Anchors) -> WindowBatch:
     """The first windows, as many as fit into one small micro-batch, of the scenes that can stand in one group."""
     package, topology = served.package, served.predictor.builder.topology
     group = SceneGroup.of(next(scene_groups(scenes)), package, len(topology.extra_types))

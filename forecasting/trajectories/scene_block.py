@@ -164,6 +164,13 @@ class SceneBlock:
         first = int(self.starts[scene])
         return self.edges_of(name, _values(self.node_ids[first : first + int(self.nodes[scene])]))
 
+    @cached_property
+    def edge_counts(self) -> Int:
+        """(S,) connections of each scene."""
+        if not self.connected:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.array([len(self.edges(scene)[1]) for scene in range(len(self))])
+
     def in_unit(self, name: str) -> "SceneBlock":
         """See `Trajectory.in_unit`."""
         return self._as_one(lambda rows: rows.in_unit(name))

@@ -66,9 +66,10 @@ def test_json_equals_the_predictor(ask, shelf, name, dim, every):
         assert (one["unit"], one["up"], one["handedness"]) == ("m", given[0].frame.up, "right")
 
 
+@pytest.mark.parametrize("gaps", [True, False], ids=["one by one", "as a block"])
 @pytest.mark.parametrize("every", [None, 3])
-def test_arrow_equals_the_predictor(ask, shelf, every):
-    given = scenes(8)
+def test_arrow_equals_the_predictor(ask, shelf, every, gaps, every_block):
+    given = scenes(8, gaps=gaps)
     query = {"package": "space", **({"every": every} if every else {})}
     answer = ask("POST", "/predict", content=stream(given), headers={"content-type": ARROW}, params=query)
     assert answer.headers["content-type"] == ARROW, answer.text

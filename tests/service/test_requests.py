@@ -1,6 +1,7 @@
 """What a request may not say, and how it is told."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -156,12 +157,32 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=STREAMS.keys())
-def test_a_stream_that_is_something_else(ask, case):
+def test_a_stream_that_is_something_else(ask, case, every_block):
     made, status, words = STREAMS[case]
     problem(ask("POST", "/predict", content=made(), headers={"content-type": ARROW}), status, words)
 
 
-def test_flipped_bits_in_a_stream_are_refused_or_harmless(ask):
+LARGE = {
+    "scenes": (Limits(scenes=2), "scenes"),
+    "frames": (Limits(frames=13), "frames in scene 's"),
+    "nodes": (Limits(nodes=2), "nodes in scene 's"),
+    "entries": (Limits(entries=100), "entries"),
+    "the frames of its clock": (Limits(frames=14), "even clock"),
+}
+
+
+@pytest.mark.parametrize("case", LARGE, ids=LARGE.keys())
+def test_a_block_that_is_too_large(asker, shelf, case, every_block):
+    limits, words = LARGE[case]
+    made = [random_scene(np.random.default_rng(index), f"s{index}", nodes=3, gaps=False) for index in range(3)]
+    late = np.where(np.arange(14) == 13, 100.0, made[2].time)
+    made[2] = replace(made[2], time=late if "clock" in case else made[2].time)
+    ask = asker(create_app(shelf, limits, quiet=True))
+    answer = ask("POST", "/predict", content=arrow(table_of(made)), headers={"content-type": ARROW})
+    problem(answer, 413, words)
+
+
+def test_flipped_bits_in_a_stream_are_refused_or_harmless(ask, every_block):
     good, rng = arrow(table()), np.random.default_rng(0)
     for place in rng.integers(len(good), size=150):
         body = bytearray(good)

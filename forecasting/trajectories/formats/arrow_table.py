@@ -12,6 +12,7 @@ from forecasting.trajectories.formats._long_rows import rows_of
 from forecasting.trajectories.formats._table_notes import JSON_KEYS, TEXT_KEYS, TableNotes
 from forecasting.trajectories.formats.base import ReadOptions
 from forecasting.trajectories.formats.long_form import LongTable
+from forecasting.trajectories.scene_block import Scenes, one_by_one
 from forecasting.trajectories.trajectory import Trajectory
 
 KEY = b"forecasting"
@@ -36,6 +37,11 @@ def table_of(scenes: Iterable[Trajectory]) -> pa.Table:
 
 
 def scenes_of_table(table: pa.Table, name: str, options: ReadOptions) -> Iterator[Trajectory]:
+    """The scenes of a table, one after the other; see `blocks_of_table`."""
+    return one_by_one(blocks_of_table(table, name, options))
+
+
+def blocks_of_table(table: pa.Table, name: str, options: ReadOptions) -> Iterator[Scenes]:
     """The scenes of a table whose rows stand together by scene.
 
     Args:
@@ -54,7 +60,7 @@ def scenes_of_table(table: pa.Table, name: str, options: ReadOptions) -> Iterato
     layout = find_layout(path, numeric, notes, options)
     wanted = [column for column in (layout.scene, layout.node, layout.type, *layout.numeric) if column]
     chosen = table.select(list(dict.fromkeys(wanted))).unify_dictionaries().combine_chunks()
-    yield from LongTable(path, FORMAT, layout, options, lambda row: f"row {row + 1}").scenes(chosen.to_batches())
+    yield from LongTable(path, FORMAT, layout, options, lambda row: f"row {row + 1}").blocks(chosen.to_batches())
 
 
 def _texts(metadata: dict[bytes, bytes], name: str) -> dict[str, str]:
