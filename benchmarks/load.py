@@ -3,8 +3,8 @@
     python benchmarks/load.py 30                # minutes
     python benchmarks/load.py 3 --clients 64
 
-64 clients ask one after the other: scenes of 5 nodes (small), of 31 (middle) and 64 scenes of 5 at once (many), as JSON and
-Arrow; 10 % of what they send is malformed, 5 % is larger than the service takes, and 5 % of them leave before their answer. Every
+64 clients ask one after the other: scenes of 5 nodes (small), of 31 (middle), and 64 and 256 scenes of 5 at once (many, bulk),
+as JSON and Arrow; 10 % of what they send is malformed, 5 % is larger than the service takes, and 5 % of them leave before their answer. Every
 accepted request carries scene names of its own, and every answer is compared, to the last bit, with what the Predictor said.
 Printed each minute: answers by status, memory of the service; at the end p50 and p99 of each size class.
 """
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from forecasting.inference.predictor import Predictor
 from forecasting.numerics import configure
 from forecasting.packages import load_package
 from forecasting.service.carrying import JsonCarrier, TableCarrier
-from forecasting.trajectories.trajectory import Trajectory
+from forecasting.trajectories.trajectory import Source, Trajectory
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 MALFORMED = (
@@ -66,11 +67,11 @@ class Case:
 def cases(predictor: Predictor) -> list[Case]:
     """Scenes with names that no other request has."""
     found = []
-    for kind, nodes, count, copies in (("small", 5, 1, 40), ("middle", 31, 1, 20), ("many", 5, 64, 4)):
+    for kind, nodes, count, copies in (("small", 5, 1, 40), ("middle", 31, 1, 20), ("many", 5, 64, 4), ("bulk", 5, 256, 2)):
         given = scenes(nodes, count * copies)
         for copy in range(copies):
             mine = [
-                Trajectory(**{**vars(scene), "scene": f"{kind}-{copy}-{index}"})
+                replace(scene, scene=f"{kind}-{copy}-{index}", source=Source())
                 for index, scene in enumerate(given[copy * count : (copy + 1) * count])
             ]
             found.append(Case(kind, mine, copy % 2 == 1, predictor))
