@@ -4,8 +4,9 @@
     python benchmarks/load.py 3 --clients 64
 
 64 clients ask one after the other: scenes of 5 nodes (small), of 31 (middle), and 64 and 256 scenes of 5 at once (many, bulk),
-as JSON and Arrow; 10 % of what they send is malformed, 5 % is larger than the service takes, and 5 % of them leave before their answer. Every
-accepted request carries scene names of its own, and every answer is compared, to the last bit, with what the Predictor said.
+as JSON and Arrow; 10 % of what they send is malformed, 5 % is larger than the service takes, and 5 % of them leave before their
+answer. Every accepted request carries scene names of its own, and every answer is compared, to the last bit, with what the
+Predictor said.
 Printed each minute: answers by status, memory of the service; at the end p50 and p99 of each size class.
 """
 

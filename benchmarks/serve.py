@@ -8,8 +8,8 @@ process of its own with one arithmetic thread, the clients in this one. Rounds a
 medians of rounds, so that a machine with other work on it disturbs all alike.
 
 - single: 64 connections, each asks for one scene (JSON) as soon as it has its answer. Beside `GET /health` of the service, which
-  passes its gate alone; beside an endpoint of FastAPI that does nothing, on the same server and with the same body; and beside
-  the same service that computes every request by itself.
+  passes its gate alone; beside an endpoint of FastAPI that does nothing, with the same body, on the same server and on uvicorn as
+  it comes alone (asyncio and h11); and beside the same service that computes every request by itself.
 - bodies: 4 connections, 256 scenes as one Arrow body each. Beside `Predictor.batches` of the same scenes, held in memory.
 """
 
@@ -85,8 +85,12 @@ def serve(folders: Sequence[str], unbatched: bool) -> None:
     run(app, listener, 5)
 
 
-def serve_nothing() -> None:
-    """Run an application of FastAPI with one endpoint, which looks at nothing and answers an empty object."""
+def serve_nothing(plain: bool) -> None:
+    """Run an application of FastAPI with one endpoint, which looks at nothing and answers an empty object.
+
+    Args:
+        plain: without uvloop and httptools.
+    """
     import uvicorn
     from fastapi import FastAPI
 
@@ -100,15 +104,16 @@ def serve_nothing() -> None:
 
     listener = listening("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+    parts = ("asyncio", "h11") if plain else ("auto", "auto")
+    config = uvicorn.Config(app, loop=parts[0], http=parts[1], log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 class Server:
     """A server in a process of its own; without folders, one that does nothing."""
 
-    def __init__(self, folders: Sequence[Path] = (), unbatched: bool = False) -> None:
-        words = [sys.executable, __file__, *(["--serve", *map(str, folders)] if folders else ["--nothing"])]
-        words += ["--unbatched"] if unbatched else []
+    def __init__(self, folders: Sequence[Path] = (), *options: str) -> None:
+        words = [sys.executable, __file__, *(["--serve", *map(str, folders)] if folders else ["--nothing"]), *options]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -218,7 +223,8 @@ def measured(name: str, folder: Path, nodes: int, options: argparse.Namespace) -
     bodies = [request("/predict", body, "application/vnd.apache.arrow.stream")]
     empty = [request("/health", method="GET")]
     rows: list[dict[str, float]] = []
-    batched, alone, nothing = Server([folder]), Server([folder], unbatched=True), Server()
+    batched, alone, nothing = Server([folder]), Server([folder], "--unbatched"), Server()
+    plain = Server((), "--plain")
     try:
         for _ in range(options.rounds):
             single = load(batched.port, singles, CLIENTS, options.seconds)
@@ -226,6 +232,7 @@ def measured(name: str, folder: Path, nodes: int, options: argparse.Namespace) -
                 {
                     "health": load(batched.port, empty, CLIENTS, options.seconds).rate(),
                     "FastAPI": load(nothing.port, singles, CLIENTS, options.seconds).rate(),
+                    "FastAPI, h11": load(plain.port, singles, CLIENTS, options.seconds).rate(),
                     "single": single.rate(),
                     "p50 ms": 1e3 * float(np.quantile(single.times, 0.5)),
                     "p99 ms": 1e3 * float(np.quantile(single.times, 0.99)),
@@ -236,10 +243,11 @@ def measured(name: str, folder: Path, nodes: int, options: argparse.Namespace) -
             )
             rows[-1]["single / health"] = rows[-1]["single"] / rows[-1]["health"]
             rows[-1]["single / FastAPI"] = rows[-1]["single"] / rows[-1]["FastAPI"]
+            rows[-1]["single / FastAPI, h11"] = rows[-1]["single"] / rows[-1]["FastAPI, h11"]
             rows[-1]["single / unbatched"] = rows[-1]["single"] / rows[-1]["unbatched"]
             rows[-1]["bodies / predictor"] = rows[-1]["bodies"] / rows[-1]["predictor"]
     finally:
-        for server in (batched, alone, nothing):
+        for server in (batched, alone, nothing, plain):
             server.stop()
     found = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
     print(f"{name:8} {nodes:3} nodes: " + ", ".join(f"{key} {value:.4g}" for key, value in found.items()), flush=True)
@@ -256,12 +264,13 @@ def main() -> None:
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--unbatched", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--nothing", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options.serve, options.unbatched)
         return
     if options.nothing:
-        serve_nothing()
+        serve_nothing(options.plain)
         return
     configure(1)
     with tempfile.TemporaryDirectory() as folder:
