@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from forecasting.trajectories.units import Unit
 from forecasting.trajectories.windows import Int
 
 Float = NDArray[np.float64]
+_Known: TypeAlias = tuple[dict[str, Field], Int]
 ENOUGH = 512
 """Nodes of a block from which it is a group of its own; the scenes of smaller ones are put together with others."""
 
@@ -93,15 +95,15 @@ def groups_of(items: Iterable[Scenes], package: Package, extra_types: int) -> It
         DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
         UsageError: if its unit or frame cannot be converted.
     """
-    alone: list[BlockGroup] = []
+    alone: list[tuple[SceneBlock, _Known]] = []
 
     def others() -> Iterator[Trajectory]:
         """Scenes up to the next block that is a group of its own."""
         for item in remaining:
             if isinstance(item, SceneBlock):
-                group = _of_block(item, package, extra_types) if item.nodes.sum() >= ENOUGH else None
-                if group is not None:
-                    alone.append(group)
+                known = _known(item, package) if item.nodes.sum() >= ENOUGH else None
+                if known is not None:
+                    alone.append((item, known))
                     return
                 yield from item
             else:
@@ -112,22 +114,27 @@ def groups_of(items: Iterable[Scenes], package: Package, extra_types: int) -> It
         yield from (SceneGroup.of(scenes, package, extra_types) for scenes in scene_groups(others()))
         if not alone:
             return
-        yield alone.pop()
+        yield _of_block(*alone.pop(), package, extra_types)
 
 
-def _of_block(block: SceneBlock, package: Package, extra_types: int) -> BlockGroup | None:
-    """The group of a block; None where its scenes must be looked at one by one."""
-    known = package.schema
+def _known(block: SceneBlock, package: Package) -> _Known | None:
+    """Fields and types of a block as the package knows them; None where its scenes must be looked at one by one."""
     fields = _fields(block, package)
-    types = _types(block, known.node_types)
+    types = _types(block, package.schema.node_types)
     if (
         fields is None
         or types is None
-        or block.dim != known.dim
+        or block.dim != package.schema.dim
         or not block.valid.all()
         or (package.window.history > 1 and (block.frames < 2).any())
     ):
         return None
+    return fields, types
+
+
+def _of_block(block: SceneBlock, fields_and_types: _Known, package: Package, extra_types: int) -> BlockGroup:
+    """The group of a block whose fields and types are known."""
+    known, (fields, types) = package.schema, fields_and_types
     factor, turn = conversion_of(block.unit, block.frame, package, where(block.source, block.names[0]))
     constant = frozenset(name for name, about in package.fields.items() if not about["per_frame"])
     inner = replace(block, fields=fields, constant=constant)

@@ -50,14 +50,14 @@ class SceneGroup:
             DataError: if a scene lacks a field or has a node type that the model does not know, or another frame rate.
             UsageError: if its unit or frame cannot be converted.
         """
-        inner = [_known_only(scene, package) for scene in scenes]
-        factor, turn = conversion_of(scenes[0].unit, scenes[0].frame, package, _where(scenes[0]))
         known = package.schema
+        own_edges = known.edge_types[: len(known.edge_types) - extra_types]
+        inner = [_known_only(scene, package, own_edges) for scene in scenes]
+        factor, turn = conversion_of(scenes[0].unit, scenes[0].frame, package, _where(scenes[0]))
         if factor != 1.0 or scenes[0].unit.name != package.unit:
             inner = [scene.in_unit(package.unit) for scene in inner]
         if turn is not None:
             inner = [scene.transformed(turn) for scene in inner]
-        own_edges = known.edge_types[: len(known.edge_types) - extra_types]
         rows = rows_of(inner, known.node_types, own_edges)
         several = np.array([len(scene.time) > 1 for scene in scenes])
         check_rates(lambda index: _where(scenes[index]), rows.dt, several, package)
@@ -181,8 +181,8 @@ def check_rates(where: Callable[[int], str], dt: Float, several: NDArray[np.bool
         )
 
 
-def _known_only(scene: Trajectory, package: Package) -> Trajectory:
-    """The scene with types and fields as the model knows them, and without connections of types that it does not know."""
+def _known_only(scene: Trajectory, package: Package, edge_types: Sequence[str]) -> Trajectory:
+    """The scene with types and fields as the model knows them, and connections of `edge_types` only."""
     known = package.schema
     if scene.dim != known.dim:
         raise DataError(f"{_where(scene)} has {scene.dim} coordinates; the model was trained on {known.dim}")
@@ -195,8 +195,8 @@ def _known_only(scene: Trajectory, package: Package) -> Trajectory:
         changed["node_types"] = types
     if fields != scene.fields:
         changed["fields"] = fields
-    if not set(scene.edge_types.tolist()) <= set(known.edge_types):
-        kept = np.isin(scene.edge_types, known.edge_types)
+    if not set(scene.edge_types.tolist()) <= set(edge_types):
+        kept = np.isin(scene.edge_types, list(edge_types))
         changed |= {"edges": scene.edges[kept], "edge_types": scene.edge_types[kept]}
     return replace(scene, **changed) if changed else scene
 

@@ -154,7 +154,7 @@ def _asked(served: Served, job: Job, limits: Limits) -> Ask:
             if job.anchors.every is None and not scene.valid[-1].any():
                 raise Problem(422, f"scene '{scene.scene}' cannot be forecast: it has no node at its last frame")
         taken = sum(map(_bytes_of, job.scenes))
-    size = job.size(served)
+    size = _checked(lambda: job.size(served))
     positions = size.nodes * served.hypotheses * len(served.package.window.horizon)
     for what, found, most in (
         ("forecasts to make", size.windows, limits.forecasts),

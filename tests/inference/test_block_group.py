@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from forecasting.errors import ForecastingError
+from forecasting.graphs.topology import Complete
 from forecasting.inference import block_group
 from forecasting.inference.block_group import BlockGroup, groups_of
 from forecasting.inference.predictor import Anchors, Predictor
@@ -53,6 +54,10 @@ def constant_in_every_frame(scene):
     return replace(scene, fields={**scene.fields, "charge": replace(item, values=values)})
 
 
+def called_like_the_topologys(scene):
+    return replace(scene, edge_types=np.full(len(scene.edges), Complete().extra_types[0]))
+
+
 CASES = {
     "as they are": (lambda scene: scene, {}),
     "in another unit": (lambda scene: scene.in_unit("cm"), {}),
@@ -60,6 +65,7 @@ CASES = {
     "another up axis": (lambda scene: scene, {"up": "y"}),
     "ids that are text": (text_ids, {}),
     "a constant field in every frame": (constant_in_every_frame, {}),
+    "connections called like the topology's own": (called_like_the_topologys, {}),
     "a field more": (lambda scene: replace(scene, fields={**scene.fields, "mass": Field(np.ones((len(scene.node_ids), 1)))}), {}),
 }
 
@@ -114,6 +120,13 @@ def test_what_the_model_cannot_take_is_said_in_the_same_words(package, tmp_path,
     with pytest.raises(ForecastingError) as alone:
         list(predictor.trajectories(one_by_one(items)))
     assert str(found.value) == str(alone.value)
+
+
+def test_the_first_scene_in_another_unit_is_named_although_it_is_in_no_block(package, tmp_path):
+    gaps = random_scene(np.random.default_rng(0), "first", frames=6, nodes=4)
+    predictor = Predictor(package()[0])
+    with pytest.raises(ForecastingError, match="'first' is in px"):
+        list(predictor.trajectories(table(tmp_path, [gaps, *scenes()], unit="px")))
 
 
 def test_small_blocks_are_put_together(package, tmp_path, monkeypatch):

@@ -140,6 +140,13 @@ def table(**columns):
     return made
 
 
+def noted(**notes):
+    made = table()
+    known = json.loads(made.schema.metadata[b"forecasting"])
+    texts = {**known, **{name: json.dumps(value) for name, value in notes.items()}}
+    return made.replace_schema_metadata({"forecasting": json.dumps(texts)})
+
+
 STREAMS = {
     "nothing": (lambda: b"", 400, "Arrow stream"),
     "text": (lambda: b"scene,time,node,x,y,z\n", 400, "Arrow stream"),
@@ -152,6 +159,7 @@ STREAMS = {
     "infinite": (lambda: arrow(table(x=pa.array([float("inf")] * 42))), 422, "finite"),
     "no unit": (lambda: arrow(table().replace_schema_metadata({})), 422, "unit"),
     "odd notes": (lambda: arrow(table().replace_schema_metadata({"forecasting": "[1"})), 422, "metadata"),
+    "a connection to nobody": (lambda: arrow(noted(edges=[[[[10, 99]], ["bone"], ["s"]]])), 422, "names node 99"),
     "no charge": (lambda: arrow(table(charge=None)), 422, "charge"),
 }
 

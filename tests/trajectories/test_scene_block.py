@@ -13,6 +13,7 @@ from forecasting.symmetry.transforms import Orthogonal
 from forecasting.testing.scenes import random_scene
 from forecasting.trajectories.block_checks import clean
 from forecasting.trajectories.formats import FORMATS, ReadOptions, long_form
+from forecasting.trajectories.formats.arrow_table import blocks_of_table
 from forecasting.trajectories.formats.parquet_table import ParquetFormat
 from forecasting.trajectories.ingest import IngestOptions, prepare_all
 from forecasting.trajectories.reading import SceneNames, write_trajectories
@@ -98,6 +99,36 @@ def test_odd_tables_too(tmp_path, change, monkeypatch):
     monkeypatch.setattr(long_form, "FEW_ROWS", 0)
     for one, two in zip(found, blocks(tmp_path / "t.parquet", options), strict=True):
         same(one, two)
+
+
+def encoded(values, indices=(0, 1) * 4):
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), values)
+
+
+ENCODED = {
+    "numbers of many digits": {"node": encoded(pa.array([10**18, 10**18 + 1]))},
+    "numbers too large for a sign": {"node": encoded(pa.array([2**63 + 1, 2**63 + 2], pa.uint64()))},
+    "fractions": {"node": encoded(pa.array([0.1, 2.1], pa.float32()))},
+    "large whole numbers with a point": {"node": encoded(pa.array([1e16, 2e16]))},
+    "one text twice": {"node": encoded(pa.array(["a", "b", "a"]), (0, 1, 0, 1, 0, 2, 0, 2))},
+    "one text twice, in other frames": {"node": encoded(pa.array(["a", "b", "a"]), (0, 1, 2, 1, 0, 1, 0, 1))},
+    "frames whose time is infinite": {"time": None, "frame": [0, 0, 1e308, 1e308] * 2},
+}
+
+
+@pytest.mark.parametrize("change", ENCODED.values(), ids=ENCODED)
+def test_odd_tables_in_memory(change, monkeypatch):
+    columns = {name: pa.array(values) for name, values in {**TABLE, **change}.items() if values is not None}
+    options = ReadOptions(unit="m", rate=0.1 if "frame" in columns else None)
+    items = list(blocks_of_table(pa.table(columns), "t", options))
+    found = list(one_by_one(items))
+    monkeypatch.setattr(long_form, "FEW_ROWS", 0)
+    for one, two in zip(found, blocks_of_table(pa.table(columns), "t", options), strict=True):
+        same(one, two)
+        assert one.node_ids.dtype == two.node_ids.dtype
+    for item in items:
+        if isinstance(item, SceneBlock):
+            assert not any(validate(scene) for scene, good in zip(item, clean(item), strict=True) if good)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 50, 1 << 16])

@@ -37,11 +37,11 @@ def taken_apart(
     node_types = _types(table, layout, node_type)
     if node_ids is None or node_types is None:
         return None
-    clock = _number(table, layout.clock)
-    nodes, ascending = _nodes(clock, starts)
+    time = _number(table, layout.clock) / (layout.rate or 1.0)
+    nodes, ascending = _nodes(time, starts)
     sizes = np.diff(starts)
     of_row = np.repeat(nodes, sizes)
-    later = np.flatnonzero(np.arange(len(clock)) - np.repeat(starts[:-1], sizes) >= of_row)
+    later = np.flatnonzero(np.arange(len(time)) - np.repeat(starts[:-1], sizes) >= of_row)
     before = later - of_row[later]
     positions = np.stack([_number(table, name) for name in layout.axes], axis=1)
     known = ~np.isnan(positions)
@@ -60,7 +60,7 @@ def taken_apart(
         names=names,
         starts=starts,
         nodes=nodes,
-        time=clock / layout.rate if layout.rate else clock,
+        time=time,
         positions=layout.unit.from_file(positions) if layout.scaled else positions,
         valid=seen,
         node_ids=node_ids,
@@ -77,17 +77,17 @@ def taken_apart(
     return block, whole
 
 
-def _nodes(clock: Float, starts: Int) -> tuple[Int, Flags]:
+def _nodes(time: Float, starts: Int) -> tuple[Int, Flags]:
     """(S,) rows of each frame, and whether all frames of the scene have as many, and their times go forward."""
-    first = np.zeros(len(clock), dtype=bool)
+    first = np.zeros(len(time), dtype=bool)
     first[starts[:-1]] = True
     opens = first.copy()
-    opens[1:] |= clock[1:] != clock[:-1]
+    opens[1:] |= time[1:] != time[:-1]
     frames = np.flatnonzero(opens)
     counts = np.add.reduceat(opens.astype(np.int64), starts[:-1])
     nodes = np.maximum(np.diff(starts) // counts, 1)
-    good = (np.diff(frames, append=len(clock)) == np.repeat(nodes, counts)) & np.isfinite(clock[frames])
-    good[1:] &= first[frames[1:]] | (clock[frames[1:]] > clock[frames[1:] - 1])
+    good = (np.diff(frames, append=len(time)) == np.repeat(nodes, counts)) & np.isfinite(time[frames])
+    good[1:] &= first[frames[1:]] | (time[frames[1:]] > time[frames[1:] - 1])
     return nodes, np.logical_and.reduceat(good, np.cumsum(counts) - counts)
 
 
@@ -110,8 +110,10 @@ def _number(table: pa.RecordBatch, name: str) -> Float:
 
 
 def _ids(column: pa.Array, noted: str) -> Labels | None:
-    """Ids of rows; None where some are missing, or where texts and integers are mixed, or numbers have fractions."""
-    if column.null_count or pa.types.is_floating(column.type):
+    """Ids of rows; None where some are missing, texts and integers are mixed, or a dictionary has numbers or a text twice."""
+    entries = column.type.value_type if pa.types.is_dictionary(column.type) else None
+    numbers_coded = entries is not None and (pa.types.is_integer(entries) or pa.types.is_floating(entries))
+    if column.null_count or pa.types.is_floating(column.type) or numbers_coded:
         return None
     if pa.types.is_integer(column.type):
         numbers = column.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -120,7 +122,7 @@ def _ids(column: pa.Array, noted: str) -> Labels | None:
         return Labels(numbers, np.arange(len(numbers)))
     given = encoded(column)
     texts = list(map(str, given.dictionary.to_pylist()))
-    if not all(texts):
+    if not all(texts) or len(set(texts)) < len(texts):
         return None
     whole = [] if noted == "text" else [text for text in texts if is_integer(text)]
     if whole and (len(whole) < len(texts) or len(set(map(integer, texts))) < len(texts)):
