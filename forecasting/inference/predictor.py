@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from forecasting.errors import NumericalError, PackageError, UsageError
-from forecasting.inference.answers import Answers
+from forecasting.inference.answers import Answers, NotFiniteError
 from forecasting.inference.block_group import groups_of
 from forecasting.inference.buckets import Limits, expected_edges
 from forecasting.inference.feedback import likeliest
@@ -91,10 +91,7 @@ class Predictor:
         finite = torch.isfinite(hypotheses.displacement).flatten(1).all(dim=1).cpu().numpy()
         if not finite.all():
             window = windows.window_of_node[np.argmin(finite)]
-            raise NumericalError(
-                f"the forecast of scene {windows.scene[window]} from {windows.anchor_time[window]:.6g} s is not finite; "
-                "check the input with `forecast inspect`"
-            )
+            raise NotFiniteError(int(windows.scene[window]), float(windows.anchor_time[window]))
         scale = hypotheses.scale
         return Answers(
             self.builder.positions(hypotheses.displacement, windows),
@@ -195,7 +192,10 @@ class Predictor:
 
     def _batch(self, group: Group, windows: WindowBatch, interval: Interval | None) -> ForecastBatch:
         check_memory(windows, self.builder, self.model, group.where(windows.scene[0]))
-        answers = self.answers(windows)
+        try:
+            answers = self.answers(windows)
+        except NotFiniteError as error:
+            raise NumericalError(error.told(group.where(error.scene))) from None
         regions = {} if interval is None else self.regions(answers, windows, interval)
         member = group.rows.node_offsets[windows.scene[windows.window_of_node]] + windows.node
         here, scene = np.unique(windows.scene, return_inverse=True)

@@ -44,9 +44,12 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            found: list[str] = self._column.slice(start, max(stop - start, 0)).to_pylist()
-            return found[::step]
+            wanted = range(len(self))[index]
+            if not wanted:
+                return []
+            first, last = sorted((wanted[0], wanted[-1]))
+            found: list[str] = self._column.slice(first, last - first + 1).to_pylist()
+            return found[:: wanted.step]
         return str(self._column[int(index)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from forecasting.errors import ForecastingError
+from forecasting.errors import ForecastingError, NumericalError
 from forecasting.graphs.topology import Complete
 from forecasting.inference import block_group
 from forecasting.inference.block_group import BlockGroup, groups_of
@@ -127,6 +127,16 @@ def test_the_first_scene_in_another_unit_is_named_although_it_is_in_no_block(pac
     predictor = Predictor(package()[0])
     with pytest.raises(ForecastingError, match="'first' is in px"):
         list(predictor.trajectories(table(tmp_path, [gaps, *scenes()], unit="px")))
+
+
+def test_a_forecast_that_is_not_finite_is_named_by_file_and_scene(package, tmp_path):
+    given = scenes()
+    heading = given[5].fields["heading"]
+    given[5] = replace(given[5], fields={**given[5].fields, "heading": replace(heading, values=heading.values * np.nan)})
+    predictor = Predictor(package()[0])
+    for items in (table(tmp_path, given), one_by_one(table(tmp_path, given))):
+        with pytest.raises(NumericalError, match=r"t\.parquet: scene 's5' from .* is not finite"):
+            list(predictor.trajectories(items))
 
 
 def test_small_blocks_are_put_together(package, tmp_path, monkeypatch):
