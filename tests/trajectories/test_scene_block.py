@@ -81,6 +81,7 @@ ODD = {
     "a place that is not there": {"x": [0, None, 2, 3, 4, 5, 6, 7], "y": [0, None, 2, 3, 4, 5, 6, 7]},
     "texts that are numbers": {"node": ["1", "2"] * 4},
     "texts that are none": {"node": ["n1", "2"] * 4},
+    "texts that are nearly numbers": {"node": ["--5", "7"] * 2 + ["9" * 5000, "-0"] * 2},
     "texts and numbers": {"node": ["n1", "2"] * 2 + ["1", "2"] * 2},
     "numbers with fractions": {"node": [1.0, 2.5] * 4},
     "whole numbers with a point": {"node": [1.0, 2.0] * 4},

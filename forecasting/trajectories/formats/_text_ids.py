@@ -20,7 +20,7 @@ def text_ids(texts: tuple[str, ...], may_be_integers: bool) -> NDArray[Any]:
 def is_integer(text: str) -> bool:
     """Whether a text is an integer as one would write it, or as a table of floating point numbers writes it (``7.0``)."""
     whole = text.removesuffix(".0")
-    return whole.lstrip("-").isdecimal() and whole.isascii() and str(int(whole)) == whole and len(whole) < 18
+    return len(whole) < 18 and whole.isascii() and whole.removeprefix("-").isdecimal() and str(int(whole)) == whole
 
 
 def integer(text: str) -> int:
