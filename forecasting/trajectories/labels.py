@@ -44,4 +44,6 @@ class Labels:
 
     def column(self, rows: Int) -> pa.Array:
         """(R,) the labels of `rows` as a column of a table."""
+        if self.names.dtype.kind in "iu":
+            return pa.array(self.names[self.code[rows]])
         return pa.array(self.names).take(pa.array(self.code[rows]))

@@ -2,7 +2,7 @@
 
 import json
 import mmap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+AT_ONCE = 4096
+"""Texts that are taken from the file at once."""
 _SCHEMA = pa.schema([("text", pa.large_string())])
 
 
 class Texts(Sequence[str]):
-    """Texts of a file that `GrowingTexts` wrote, or in memory.
+    """Texts of a file that `GrowingTexts` wrote.
 
     Args:
         column: (n,) of texts.
@@ -24,11 +26,6 @@ class Texts(Sequence[str]):
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._column = column
-
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> "Texts":
-        """Texts in memory."""
-        return cls(pa.chunked_array([pa.array(list(texts), pa.large_string())]))
 
     @classmethod
     def open(cls, file: mmap.mmap) -> "Texts":
@@ -51,6 +48,10 @@ class Texts(Sequence[str]):
             found: list[str] = self._column.slice(first, last - first + 1).to_pylist()
             return found[:: wanted.step]
         return str(self._column[int(index)])
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), AT_ONCE):
+            yield from self[first : first + AT_ONCE]
 
 
 class GrowingTexts:

@@ -31,8 +31,8 @@ def test_what_was_appended_is_there(tmp_path_factory, groups, data):
     assert found[chosen] == plain[chosen]
 
 
-def test_texts_in_memory():
-    found = Texts.of(["a", "b"])
+def test_single_texts(tmp_path):
+    found = written(tmp_path / "t.arrow", [["a", "b"]])
     assert (found[0], found[-1], found[:], found.index("b"), "c" in found) == ("a", "b", ["a", "b"], 1, False)
     with pytest.raises(IndexError):
         found[2]
