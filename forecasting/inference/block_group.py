@@ -203,11 +203,14 @@ def _edges(block: SceneBlock, known: tuple[str, ...]) -> tuple[Int, Int, Int]:
     """(E, 2) pairs and (E,) types of all scenes' connections of types that are known, and (S,) how many each has."""
     code = {name: index for index, name in enumerate(known)}
     pairs, kinds, counts = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0, dtype=np.int64)], np.zeros(len(block), dtype=np.int64)
+    before, mine, codes = None, pairs[0], kinds[0]
     for scene, name in enumerate(block.names if block.connected else ()):
         if name in block.connected:
             ends, types = block.edges(scene)
-            codes = np.array([code.get(str(kind), -1) for kind in types], dtype=np.int64)
-            pairs.append(ends[codes >= 0])
-            kinds.append(codes[codes >= 0])
-            counts[scene] = len(kinds[-1])
+            if types is not before:
+                codes = np.array([code.get(kind, -1) for kind in types.tolist()], dtype=np.int64)
+                before, mine, codes = types, ends[codes >= 0], codes[codes >= 0]
+            pairs.append(mine)
+            kinds.append(codes)
+            counts[scene] = len(codes)
     return np.concatenate(pairs), np.concatenate(kinds), counts

@@ -15,6 +15,7 @@ from forecasting.trajectories.trajectory import Frame, Trajectory
 from forecasting.trajectories.units import Unit, parse_unit
 
 TEXT_KEYS = ("unit", "up", "handedness", "node_ids")
+NO_EDGES: tuple[list[list[Any]], list[str]] = ([], [])
 JSON_KEYS = ("rate", "per_axis", "fields", "partitions", "edges")
 
 
@@ -53,6 +54,7 @@ class TableNotes:
     fields: dict[str, FieldNote] = field(default_factory=dict)
     partitions: dict[str, str] = field(default_factory=dict)
     edges: dict[str, tuple[list[list[Any]], list[str]]] = field(default_factory=dict)
+    _made: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, scene: Trajectory) -> "TableNotes":
@@ -131,12 +133,21 @@ class TableNotes:
         return Frame(up, self.handedness or "right")
 
     def edges_of(self, scene: str, node_ids: NDArray[Any], path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-        """(E, 2) node pairs and (E,) types of one scene with these (N,) ids.
+        """(E, 2) node pairs and (E,) types of one scene with these (N,) ids; neighbouring scenes with the same share the arrays.
 
         Raises:
             DataError: if an edge names a node that the scene has not.
         """
-        pairs, types = self.edges.get(scene, ([], []))
+        noted = self.edges.get(scene, NO_EDGES)
+        ids = tuple(node_ids.tolist())
+        if self._made is None or self._made[0] is not noted or self._made[1] != ids:
+            self._made = noted, ids, self._edges(noted, node_ids, scene, path)
+        return self._made[2]
+
+    def _edges(
+        self, noted: tuple[list[list[Any]], list[str]], node_ids: NDArray[Any], scene: str, path: Path
+    ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+        pairs, types = noted
         place = {identity: index for index, identity in enumerate(node_ids.tolist())} if pairs else {}
         try:
             array = np.array([[place[source], place[target]] for source, target in pairs], dtype=np.int64)
@@ -165,14 +176,11 @@ def _read_fields(raw: Any) -> dict[str, FieldNote]:
 
 
 def _read_edges(raw: Any) -> dict[str, tuple[list[list[Any]], list[str]]]:
-    return {
-        scene: (
-            [[_identity(source), _identity(target)] for source, target in pairs],
-            [str(kind) for _, kind in zip(pairs, types, strict=True)],
-        )
-        for pairs, types, scenes in raw
-        for scene in scenes
-    }
+    found: dict[str, tuple[list[list[Any]], list[str]]] = {}
+    for pairs, types, scenes in raw:
+        ends = [[_identity(source), _identity(target)] for source, target in pairs]
+        found |= dict.fromkeys(scenes, (ends, [str(kind) for _, kind in zip(pairs, types, strict=True)]))
+    return found
 
 
 def _identity(raw: Any) -> int | str:

@@ -49,6 +49,7 @@ def taken_apart(
     odd = known.any(axis=1) != seen
     for label in (node_ids.names[node_ids.code], node_types.code):
         odd[later] |= label[later] != label[before]
+    path = Path(source.path)
     fields = {}
     for name, note in layout.fields.items():
         values = np.stack([_number(table, column) for column in note.columns], axis=1)
@@ -72,7 +73,7 @@ def taken_apart(
         source=source,
         partitions=layout.notes.partitions,
         connected=frozenset(layout.notes.edges),
-        edges_of=lambda name, ids: layout.notes.edges_of(name, ids, Path(source.path)),
+        edges_of=lambda name, ids: layout.notes.edges_of(name, ids, path),
     )
     return block, whole
 
