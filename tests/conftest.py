@@ -47,6 +47,7 @@ def package(tmp_path):
         schema = schema_of(dataset.manifest, spec, Complete())
         windows = dataset.windows(spec, dataset.anchors(spec))
         chosen = {"hidden": 6} if arguments is None and model in ("egnn", "mlp") else arguments or {}
+        torch.manual_seed(0)
         weights = build_model(model, schema, chosen).state_dict()
         normalization = Normalization.fit(windows)
         card = {"data": {"content": dataset.manifest.content}, "split": {"kind": "scene", "arguments": {}}}

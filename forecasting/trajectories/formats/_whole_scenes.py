@@ -37,7 +37,8 @@ def taken_apart(
     node_types = _types(table, layout, node_type)
     if node_ids is None or node_types is None:
         return None
-    time = _number(table, layout.clock) / (layout.rate or 1.0)
+    with np.errstate(over="ignore"):
+        time = _number(table, layout.clock) / (layout.rate or 1.0)
     nodes, ascending = _nodes(time, starts)
     sizes = np.diff(starts)
     of_row = np.repeat(nodes, sizes)
