@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from forecasting.errors import PackageError, UsageError
@@ -167,6 +167,7 @@ def test_a_linear_map_keeps_what_lies_inside(seed, dim):
     shape = root @ root.T
     ellipsoid = Regions(np.full((1, 1, 1), 1.3), (shape / np.linalg.det(shape) ** (1 / dim))[None, None, None])
     matrix, away = rng.normal(size=(dim, dim)) + 2 * np.eye(dim), rng.normal(size=(1, 1, 1, dim))
+    assume(np.linalg.cond(root) < 100 and np.linalg.cond(matrix) < 100)  # beyond, rounding is larger than what is asked for
     for region in (ellipsoid, Regions(ellipsoid.radius)):
         moved = region.carried(matrix)
         before, after = region.sizes(away) / region.radius, moved.sizes(away @ matrix.T) / moved.radius
