@@ -77,12 +77,8 @@ class BlockGroup:
 
     def labels(self, member: Int) -> tuple[Labels, Labels]:
         """See `Group`."""
-        rows = self._first[member]
+        rows = self.block.first_frames[member]
         return self.block.node_ids[rows], self.block.node_types[rows]
-
-    @cached_property
-    def _first(self) -> Int:
-        return self.block.first_frames
 
 
 def groups_of(items: Iterable[Scenes], package: Package, extra_types: int) -> Iterator[Group]:
